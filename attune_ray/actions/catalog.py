@@ -1,0 +1,56 @@
+"""The actions that a run may name."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+
+from attune_ray.actions.core import CORE
+from attune_ray.actions.python import Action, from_function
+from attune_ray.actions.sources import Source, actions_of
+from attune_ray.errors import UsageError
+
+__all__ = ["Catalog"]
+
+
+class Catalog(Mapping[str, Action]):
+    """Reference → action: the core actions and those of ``sources``, which travel to workers in its place.
+
+    Raises:
+        UsageError: a source cannot be loaded, or two of them define the same reference.
+    """
+
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
+        self.sources = tuple(sources)
+        self._actions: dict[str, Action] = {}
+        for ref, function in CORE.items():
+            core = from_function(function, ref=ref, inline=True)
+            if core is not None:
+                self._actions[ref] = core
+        for source in self.sources:
+            for action in actions_of(source):
+                self._add(action)
+
+    def _add(self, action: Action) -> None:
+        known = self._actions.get(action.ref)
+        if known is not None and known.function is not action.function:
+            raise UsageError(f"action {action.ref!r} is defined twice: in {_place(known)} and in {_place(action)}")
+        self._actions[action.ref] = action
+
+    def __getitem__(self, ref: str) -> Action:
+        return self._actions[ref]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._actions)
+
+    def __len__(self) -> int:
+        return len(self._actions)
+
+    def suggestion(self, ref: str) -> str:
+        """``did you mean 'x.y'?``, or which there are."""
+        close = difflib.get_close_matches(ref, self._actions, n=1)
+        if close:
+            return f"did you mean {close[0]!r}?"
+        return f"known actions: {', '.join(sorted(self._actions))}"
+
+
+def _place(action: Action) -> str:
+    return f"{action.function.__module__}.{action.function.__qualname__}"

@@ -1,0 +1,203 @@
+"""Settings → a wired engine: the one file that knows every adapter."""
+
+import asyncio
+import datetime as dt
+import secrets
+import weakref
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from attune_ray.actions import Action, Catalog, sources_of
+from attune_ray.coordinator import Coordinator, RunResult, World
+from attune_ray.dispatch.cluster import Cluster
+from attune_ray.dispatch.executor import RayExecutor
+from attune_ray.dispatch.inline import InlineExecutor
+from attune_ray.engine import RunState
+from attune_ray.errors import InvalidWorkflowError, Location, UsageError
+from attune_ray.model import Workflow, apply_schema, parse_workflow
+from attune_ray.plan import Plan, build
+from attune_ray.plan.actions import check_actions
+from attune_ray.ports import Clock, Executor, Observer, RunContext
+from attune_ray.settings import Settings
+
+__all__ = ["Engine", "SystemClock", "load", "run"]
+
+MAX_FILE_BYTES = 1024 * 1024
+
+
+def load(source: str | Path) -> Workflow:
+    """Read and check a workflow.
+
+    Args:
+        source: the path of a file, or YAML text (of which JSON is a part): a text that has a line break or ``: ``,
+            or begins with ``{``, is YAML.
+
+    Raises:
+        InvalidWorkflowError: with every problem that was found.
+        UsageError: the file cannot be read.
+    """
+    if isinstance(source, str) and ("\n" in source or ": " in source or source.lstrip().startswith("{")):
+        return parse_workflow(source)
+    path = Path(source)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"cannot read the workflow {path}: it is larger than 1 MiB")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the workflow {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read the workflow {path}: byte {error.start} is not UTF-8") from error
+    return parse_workflow(text, source=str(path))
+
+
+def run(
+    source: str | Path | Workflow,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    actions: Iterable[object] = (),
+    settings: Settings | None = None,
+) -> RunResult:
+    """Run one workflow to its end; Ray, if it was needed, is gone afterwards and the results are in this process.
+
+    Args:
+        source: as of ``load``, or a loaded workflow.
+        parameters: the run's parameters by name.
+        actions: decorated functions, modules, module names or paths of .py files.
+
+    Raises:
+        InvalidWorkflowError: the workflow has problems, or names actions that there are not.
+        InvalidParametersError: the parameters do not fit the workflow's schema.
+        UsageError: a file, an action source or the cluster's address is wrong.
+
+    >>> result = run("tasks: [{name: hello, action: core.echo, input: {message: 'Hello {{ parameters.who }}'}}]",
+    ...              {"who": "world"})
+    >>> result.status.value, result.task("hello").result["stdout"]
+    ('completed', 'Hello world')
+    """
+    with Engine(actions=actions, settings=settings) as engine:
+        return engine.run(source, parameters)
+
+
+class Engine:
+    """Runs workflows, one after the other or many at once, over one Ray connection.
+
+    A context manager: leaving it ends the connection (and Ray, if it was started here); the results of its runs are
+    brought into this process before.
+
+    Args:
+        actions: decorated functions, modules, module names or paths of .py files.
+        observers: are told of every fact of every run.
+
+    Raises:
+        UsageError: an action source is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        actions: Iterable[object] = (),
+        settings: Settings | None = None,
+        observers: Iterable[Observer] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.catalog = Catalog(source for given in actions for source in sources_of(given))
+        self._observers = tuple(observers)
+        self._cluster = Cluster(self.settings.ray)
+        self._ray = RayExecutor(self.settings, self.catalog, self._cluster)
+        self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits)
+        self._world = World(
+            actions=self.catalog, executor_for=self._executor_for, local=self._inline, clock=clock or SystemClock()
+        )
+        self._runner = asyncio.Runner()
+        self._live: dict[str, tuple[Coordinator, asyncio.AbstractEventLoop]] = {}
+        self._results: weakref.WeakSet[RunResult] = weakref.WeakSet()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, source: str | Path | Workflow, parameters: Mapping[str, Any] | None = None) -> RunResult:
+        """Run a workflow to its end; from code that runs in no event loop. Errors: see ``attune_ray.run``."""
+        return self._runner.run(self.arun(source, parameters))
+
+    async def arun(
+        self, source: str | Path | Workflow, parameters: Mapping[str, Any] | None = None, *, run_id: str | None = None
+    ) -> RunResult:
+        """The same in a running event loop; any number of runs may share it."""
+        workflow = source if isinstance(source, Workflow) else load(source)
+        plan = self.plan(workflow)
+        given = dict(parameters or {})
+        filled = apply_schema(workflow.parameters, given, location=Location(workflow.source))
+        run_id = run_id or new_run_id()
+        context = RunContext(
+            run_id=run_id,
+            given=given,
+            parameters=filled,
+            variables=dict(workflow.vars),
+            system={"workflow_start": self._world.clock.now(), "run_id": run_id},
+        )
+        state = RunState(plan, self.settings.limits.task_runs, self.settings.fan_out.max_crashes)
+        coordinator = Coordinator(plan, context, state, self._world, list(self._observers))
+        self._live[run_id] = coordinator, asyncio.get_running_loop()
+        try:
+            result = await coordinator.run()
+        finally:
+            del self._live[run_id]
+            self._ray.forget(run_id)
+        self._results.add(result)
+        return result
+
+    def plan(self, workflow: Workflow) -> Plan:
+        """The plan of a workflow whose actions are all known here.
+
+        Raises:
+            InvalidWorkflowError: it needs what there is not: an action, or a feature.
+        """
+        if problems := check_actions(workflow, self.catalog):
+            raise InvalidWorkflowError(problems)
+        return build(workflow)
+
+    def connect(self) -> None:
+        """Start or attach to Ray now, instead of when the first task needs it.
+
+        Raises:
+            UsageError: there is no cluster at the address, or it refuses us.
+        """
+        self._runner.run(self._cluster.slots())
+
+    def cancel(self, *, running: bool = False) -> None:
+        """Ask all live runs to end, from any thread; ``running``: stop also what runs now."""
+        for coordinator, loop in list(self._live.values()):
+            loop.call_soon_threadsafe(partial(coordinator.cancel, running=running))
+
+    def close(self) -> None:
+        """Bring the results of the runs into this process, and end the connection to Ray."""
+        for result in list(self._results):
+            result.detach()
+        self._cluster.close()
+        self._runner.close()
+
+    def _executor_for(self, action: Action) -> Executor[Any]:
+        return self._inline if action.inline else self._ray
+
+
+class SystemClock:
+    """The time of this machine."""
+
+    def now(self) -> str:
+        """UTC, ISO 8601 with microseconds."""
+        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait."""
+        await asyncio.sleep(delay_s)
+
+
+def new_run_id() -> str:
+    """An id that sorts by the time of its run and is easy to type: ``20261121-013054-9f3a1c``."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

@@ -1,0 +1,6 @@
+"""④ The asyncio shell: one queue of events → step → perform; decides nothing."""
+
+from attune_ray.coordinator.outcome import FanOutStats, RunResult, TaskResult
+from attune_ray.coordinator.run import Coordinator, World
+
+__all__ = ["Coordinator", "FanOutStats", "RunResult", "TaskResult", "World"]

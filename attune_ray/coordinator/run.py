@@ -1,0 +1,321 @@
+"""④ One run: a queue of facts, the engine, and the performing of its orders. Decides nothing."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, assert_never
+
+from attune_ray.actions import Action
+from attune_ray.coordinator.evaluate import concurrency_of, end_task, render_output, workflow_context
+from attune_ray.coordinator.outcome import FanOutStats, RunResult, TaskResult
+from attune_ray.engine import (
+    CancelChunk,
+    CancelRequested,
+    ChunkDone,
+    ChunkLost,
+    Command,
+    EvaluateTransitions,
+    Event,
+    FailChunk,
+    FinishRun,
+    PrepareTask,
+    RunStarted,
+    RunState,
+    RunStatus,
+    StartTimer,
+    SubmitChunk,
+    TaskNotPrepared,
+    TaskPrepared,
+    TaskRunId,
+    TaskSkipped,
+    TimerFired,
+    TransitionsEvaluated,
+    step,
+)
+from attune_ray.errors import AttuneError, PermanentError, WorkerCrashedError
+from attune_ray.plan import Chunk, Plan
+from attune_ray.ports import (
+    ChunkReport,
+    Clock,
+    Executor,
+    Observer,
+    OpenTask,
+    RunContext,
+    RunView,
+    StoredResult,
+    TaskOrder,
+)
+
+__all__ = ["Coordinator", "World"]
+
+_log = logging.getLogger("attune_ray")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a run needs besides its plan.
+
+    Attributes:
+        actions: those that tasks may name.
+        executor_for: where an action's chunks run.
+        local: the executor that keeps results of this process: of tasks that could not be opened.
+    """
+
+    actions: Mapping[str, Action]
+    executor_for: Callable[[Action], Executor[Any]]
+    local: Executor[Any]
+    clock: Clock
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A task run in work: who runs it, and since when."""
+
+    began: float
+    executor: Executor[Any] | None = None
+    open: OpenTask | None = None
+    stats: FanOutStats = field(default_factory=FanOutStats)
+    cpu_before_s: float = 0.0
+
+
+class Coordinator:
+    """Owns one run: its state, its context, and every asyncio task that works for it."""
+
+    def __init__(
+        self, plan: Plan, context: RunContext, state: RunState, world: World, observers: list[Observer]
+    ) -> None:
+        self.plan = plan
+        self.context = context
+        self.state = state
+        self._world = world
+        self._observers = observers
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._opened: dict[TaskRunId, _Opened] = {}
+        self._chunks: dict[tuple[TaskRunId, int], asyncio.Task[None]] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._result = RunResult(context.run_id, tasks={name: TaskResult(name) for name in plan.tasks})
+
+    async def run(self) -> RunResult:
+        """Run to the end.
+
+        Raises:
+            EngineError: a bug of ours; everything that ran for this run has been stopped.
+        """
+        began = time.perf_counter()
+        self._observe(lambda observer: observer.started(RunView(self.context.run_id, self.plan)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._queue.put_nowait(RunStarted())
+                while self.state.status is RunStatus.RUNNING:
+                    await self._handle_arrived()
+                for work in self._work:
+                    work.cancel()
+        except ExceptionGroup as errors:
+            raise _first(errors) from None
+        self._result.variables = self.context.variables
+        self._result.duration_s = time.perf_counter() - began
+        self._observe(lambda observer: observer.ended(self.context.run_id, self.state.status.value))
+        return self._result
+
+    def cancel(self, *, running: bool) -> None:
+        """Ask the run to end; to be called in its loop."""
+        self._queue.put_nowait(CancelRequested(running))
+
+    async def _handle_arrived(self) -> None:
+        """Wait for a fact, then handle all that have arrived, and those that their orders give at once."""
+        due = deque([await self._queue.get()])
+        while due:
+            while not self._queue.empty():
+                due.append(self._queue.get_nowait())
+            event = due.popleft()
+            commands = step(self.state, event)
+            self._observe(partial(_saw, run_id=self.context.run_id, event=event))
+            for command in commands:
+                if (answer := self._perform(command)) is not None:
+                    due.append(answer)
+
+    def _perform(self, command: Command) -> Event | None:
+        """Carry out an order; what can be answered at once is."""
+        match command:
+            case StartTimer():
+                self._spawn(self._wait(command))
+            case PrepareTask():
+                self._spawn(self._prepare(command.run))
+            case SubmitChunk():
+                self._chunks[command.run, command.chunk.id] = self._spawn(self._run_chunk(command.run, command.chunk))
+            case FailChunk():
+                self._spawn(self._fail_chunk(command))
+            case CancelChunk():
+                self._chunks[command.run, command.chunk].cancel()
+            case EvaluateTransitions():
+                return self._end_task(command)
+            case FinishRun():
+                self._finish(command)
+            case _:
+                assert_never(command)
+        return None
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
+    async def _wait(self, command: StartTimer) -> None:
+        await self._world.clock.sleep(command.delay_s)
+        self._queue.put_nowait(TimerFired(command.run, command.chunk))
+
+    async def _prepare(self, run: TaskRunId) -> None:
+        opened = self._opened[run] = _Opened(began=time.perf_counter())
+        try:
+            event: Event = await self._open(run, opened)
+        except AttuneError as error:
+            event = TaskNotPrepared(run, str(error))
+        self._queue.put_nowait(event)
+
+    async def _open(self, run: TaskRunId, opened: _Opened) -> Event:
+        """Look at ``when`` and the width, then have the executor open the items."""
+        task, now = self.plan.tasks[run.task], self._world.clock.now()
+        scope = workflow_context(self.context, now=now, seed=self._seed(run)).for_task()
+        if task.when is not None and not self._holds(run, task.when.render, scope):
+            return TaskSkipped(run)
+        action = self._world.actions.get(task.task.action or "")
+        if action is None:
+            raise PermanentError(f"unknown action {task.task.action!r}")
+        concurrency = concurrency_of(task, scope)
+        order = TaskOrder(run=run, task=task, action=action, context=self.context, concurrency=concurrency, now=now)
+        opened.executor = self._world.executor_for(action)
+        opened.cpu_before_s = time.thread_time()
+        opened.open = await opened.executor.open(order)
+        opened.stats.n_items = opened.open.n_items
+        return TaskPrepared(run, opened.open.n_items, opened.open.shape)
+
+    async def _run_chunk(self, run: TaskRunId, chunk: Chunk) -> None:
+        executor, work = self._executor_of(run)
+        try:
+            report = await executor.run(work, chunk)
+        except WorkerCrashedError as error:
+            event: Event = ChunkLost(run, chunk.id, str(error))
+        except asyncio.CancelledError:
+            if self.state.status is not RunStatus.RUNNING:
+                raise
+            event = ChunkLost(run, chunk.id, "cancelled")
+        else:
+            event = self._chunk_done(run, chunk, report)
+        finally:
+            del self._chunks[run, chunk.id]
+        self._queue.put_nowait(event)
+
+    async def _fail_chunk(self, command: FailChunk) -> None:
+        executor, work = self._executor_of(command.run)
+        report = await executor.fail(work, command.chunk, command.reason)
+        self._queue.put_nowait(self._chunk_done(command.run, command.chunk, report))
+
+    def _chunk_done(self, run: TaskRunId, chunk: Chunk, report: ChunkReport) -> ChunkDone:
+        stats = self._opened[run].stats
+        stats.n_chunks += 1
+        stats.context_bytes_decoded += report.context_bytes_decoded
+        stats.workers.add(report.worker)
+        return ChunkDone(
+            run,
+            chunk.id,
+            n_succeeded=report.n_succeeded,
+            n_failed=report.n_failed,
+            retryable=report.retryable,
+            retry_after_s=report.retry_after_s,
+            elapsed_s=report.elapsed_s,
+            timed_out=report.timed_out,
+        )
+
+    def _end_task(self, command: EvaluateTransitions) -> TransitionsEvaluated:
+        """Close the result of a task run, then evaluate what follows it."""
+        run = command.run
+        opened = self._opened.pop(run)
+        self._record(command, opened)
+        task, now = self.plan.tasks[run.task], self._world.clock.now()
+        ending = end_task(task, self.context, command.outcome, now=now, seed=self._seed(run))
+        self.context = ending.context
+        self._warn(ending.warnings)
+        return TransitionsEvaluated(run, tuple(ending.fired))
+
+    def _record(self, command: EvaluateTransitions, opened: _Opened) -> None:
+        if opened.executor is None or opened.open is None or command.error is not None:
+            stored = self._world.local.failure(command.error or "not run")
+        else:
+            stored = opened.executor.result(opened.open, succeeded=command.outcome == "succeeded")
+        self.context = replace(self.context, results={**self.context.results, command.run.task: stored})
+        self._keep(command.run, opened, stored)
+
+    def _keep(self, run: TaskRunId, opened: _Opened, stored: StoredResult) -> None:
+        known = self._result.tasks[run.task]
+        opened.stats.coordinator_s = time.thread_time() - opened.cpu_before_s if opened.open is not None else 0.0
+        known.stored, known.stats = stored, opened.stats
+        known.duration_s = time.perf_counter() - opened.began
+
+    def _finish(self, command: FinishRun) -> None:
+        result = self._result
+        result.status = command.status
+        for name, known in self.state.tasks.items():
+            result.tasks[name].status = known.status
+        for run, opened in self._opened.items():  # cut short by a cancellation: what they finished is kept
+            if opened.executor is not None and opened.open is not None:
+                self._keep(run, opened, opened.executor.result(opened.open, succeeded=False))
+        if command.error is not None:
+            result.result = {"error": command.error, "succeeded": False}
+            return
+        now = self._world.clock.now()
+        result.result, warnings = render_output(self.plan, self.context, now=now, seed=self.context.run_id)
+        result.output = {name: value for name, value in result.result.items() if name in self.plan.output}
+        self._warn(warnings)
+
+    def _holds(self, run: TaskRunId, render: Callable[[Any], Any], scope: Any) -> bool:
+        """A task's ``when``: one that errors counts as true, as after a success."""
+        try:
+            return bool(render(scope))
+        except AttuneError as error:
+            self._warn([f"task {run.task}: {error}; it counts as true"])
+            return True
+
+    def _executor_of(self, run: TaskRunId) -> tuple[Executor[Any], OpenTask]:
+        opened = self._opened[run]
+        assert opened.executor is not None  # noqa: S101  chunks are sent only of opened tasks
+        assert opened.open is not None  # noqa: S101
+        return opened.executor, opened.open
+
+    def _seed(self, run: TaskRunId) -> str:
+        """What is random in a task run is derived from this: the same again after a resume."""
+        return f"{self.context.run_id}/{run}"
+
+    def _warn(self, warnings: list[str]) -> None:
+        for warning in warnings:
+            self._result.warnings.append(warning)
+            _log.warning("%s", warning, extra={"run": self.context.run_id})
+            self._observe(partial(_warned, run_id=self.context.run_id, warning=warning))
+
+    def _observe(self, tell: Callable[[Observer], None]) -> None:
+        """Tell every observer; one that raises is removed, and its error logged."""
+        for observer in list(self._observers):
+            try:
+                tell(observer)
+            except Exception:  # noqa: BLE001  a fault of an observer is never the run's
+                self._observers.remove(observer)
+                _log.exception("observer %r is removed", observer, extra={"run": self.context.run_id})
+
+
+def _saw(observer: Observer, *, run_id: str, event: Event) -> None:
+    observer.saw(run_id, event)
+
+
+def _warned(observer: Observer, *, run_id: str, warning: str) -> None:
+    observer.warned(run_id, warning)
+
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    """The first single error of a group: a task's failure that stopped the run."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error

@@ -1,0 +1,1 @@
+"""⑤ Where chunks run: Ray, and in process; the only code that imports ray."""

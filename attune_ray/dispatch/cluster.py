@@ -1,0 +1,100 @@
+"""The Ray cluster that an engine runs on: started on this machine when it is first needed, or attached to."""
+
+import asyncio
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from attune_ray.errors import UsageError
+from attune_ray.settings import RaySettings
+
+__all__ = ["Cluster"]
+
+
+class Cluster:
+    """A connection to Ray, opened once.
+
+    All calls that start or stop Ray run in one thread that lives as long as the connection: the kernel kills the
+    processes of a local cluster when the *thread* that started them ends (PR_SET_PDEATHSIG), so a thread of its own
+    keeps the event loop free and the cluster alive, and a dead coordinator leaves no orphan.
+    """
+
+    def __init__(self, settings: RaySettings) -> None:
+        self._settings = settings
+        self._thread = ThreadPoolExecutor(1, "attune-ray-cluster")
+        self._started: asyncio.Future[int] | None = None
+        self._is_ours = False
+
+    async def slots(self) -> int:
+        """Start or attach, the first time; then how many chunks can run at once.
+
+        Raises:
+            UsageError: there is no cluster at the address, or it refuses us.
+        """
+        if self._started is None:
+            loop = asyncio.get_running_loop()
+            self._started = loop.run_in_executor(self._thread, self._connect)
+        return await asyncio.shield(self._started)
+
+    def _connect(self) -> int:
+        _quieten()
+        if self._settings.address is None:
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a cluster of one: loopback only
+        import ray  # noqa: PLC0415  takes 0.5 s and 40 MB: only for runs that need it
+
+        logging.getLogger("ray").setLevel(logging.ERROR)  # importing it has set the level
+        if not ray.is_initialized():
+            try:
+                ray.init(**self._arguments())
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                where = self._settings.address or "this machine"
+                raise UsageError(f"cannot run on Ray at {where}: {_first_line(error)}") from error
+            self._is_ours = True
+        return max(1, int(_resources().get("CPU", 1)))
+
+    def _arguments(self) -> dict[str, Any]:
+        settings = self._settings
+        common = {"log_to_driver": False, "configure_logging": False}
+        if settings.address is not None:
+            return {"address": settings.address, **common}
+        return {
+            "num_cpus": settings.num_cpus,
+            "object_store_memory": settings.object_store_bytes,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",  # with the environment variable above: no port of it faces the network
+            **common,
+        }
+
+    def close(self) -> None:
+        """Disconnect; a cluster that was started here ends, processes and all."""
+        if self._started is not None:
+            self._thread.submit(self._disconnect).result()
+        self._thread.shutdown()
+
+    def _disconnect(self) -> None:
+        import ray  # noqa: PLC0415
+
+        if self._is_ours and ray.is_initialized():
+            ray.shutdown()
+
+
+def _resources() -> dict[str, float]:
+    """What the cluster has, by name."""
+    import ray  # noqa: PLC0415
+
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _quieten() -> None:
+    """Keep Ray from writing to our streams: a dead worker is told by its items, and Ray's own logs keep the rest.
+
+    Ray reads these variables when it is imported; what the caller has set stays.
+    """
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,119 @@
+"""From the coordinator's orders to what workers are told, and back; the same for every executor."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from attune_ray.actions import Kind
+from attune_ray.dispatch.worker.attempt import Summary, failed_rows
+from attune_ray.dispatch.worker.program import Program
+from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
+from attune_ray.dispatch.worker.rows import Rows
+from attune_ray.dispatch.worker.stored import LocalRows, RowSource
+from attune_ray.plan import Chunk, Shape
+from attune_ray.ports import ChunkReport, TaskOrder
+from attune_ray.settings import FanOutSettings, LimitSettings
+
+__all__ = ["Held", "crashed_rows", "failure", "program_of", "report_of", "shape_of"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Held:
+    """A task run that an executor has opened, and the results of its chunks so far.
+
+    Attributes:
+        work: what its chunks are run with; the executor's own.
+        items: the EncodedItems, or a reference to them; None for a plain task.
+    """
+
+    program: Program
+    n_items: int
+    shape: Shape
+    work: Any
+    items: Any
+    parts: list[Part] = field(default_factory=list)
+    n_succeeded: int = 0
+    n_failed: int = 0
+    max_failed_items: int = 1_000
+
+    def keep(self, chunk: Chunk, source: RowSource, summary: Summary) -> ChunkReport:
+        """Note where the rows of a chunk are."""
+        self.parts.append(Part(chunk.items, source))
+        self.n_succeeded += summary.n_succeeded
+        return report_of(summary)
+
+    def result(self, *, succeeded: bool) -> PlainResult | FanOutResult:
+        """The result of the task run, whose chunks have all ended."""
+        if not self.program.is_fan_out:
+            return PlainResult(self.parts[-1].source, succeeded) if self.parts else failure("it was cancelled")
+        return FanOutResult(
+            parts=tuple(self.parts),
+            items=self.items,
+            n_items=self.n_items,
+            n_succeeded=self.n_succeeded,
+            n_failed=self.n_items - self.n_succeeded,
+            succeeded=succeeded,
+            max_failed_items=self.max_failed_items,
+        )
+
+
+def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
+    """What a worker is told of a task run."""
+    task = order.task.task
+    return Program(
+        task=task.name,
+        action=order.action.ref,
+        input=task.input,
+        given=None if task.input else order.context.given,
+        with_items=task.with_items,
+        batch_size=task.batch_size,
+        on_error=task.retry.on_error if task.retry is not None else None,
+        retries=task.retry.count if task.retry is not None else 0,
+        timeout_s=task.timeout_s,
+        grace_s=limits.timeout_grace_s,
+        stops_on_error=order.task.stops_on_error,
+        now=order.now,
+        seed=f"{order.context.run_id}/{order.run}",
+    )
+
+
+def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
+    """How wide a task may run on so many slots, by the way its action runs (DESIGN: chunks)."""
+    lane_width, target_s, lanes = 1, settings.target_chunk_s, slots * settings.chunks_per_slot
+    if order.action.kind is Kind.ASYNC:
+        lane_width, target_s = settings.async_width, settings.target_async_chunk_s
+    elif order.action.kind is Kind.BLOCKING:
+        lane_width, target_s = settings.blocking_width, settings.target_async_chunk_s
+    if order.concurrency is not None and lane_width > 1:
+        lanes = slots  # a chunk that waits for a slot would hold a share of the width and use none of it
+    return Shape(
+        lanes=lanes,
+        width=order.concurrency,
+        lane_width=lane_width,
+        target_s=target_s,
+        first_items=settings.first_chunk_items,
+        max_items=settings.max_chunk_items,
+    )
+
+
+def report_of(summary: Summary) -> ChunkReport:
+    """A worker's summary in the coordinator's words."""
+    return ChunkReport(
+        n_succeeded=summary.n_succeeded,
+        n_failed=summary.n_failed,
+        retryable=summary.retryable,
+        retry_after_s=summary.retry_after_s,
+        elapsed_s=summary.elapsed_s,
+        worker=summary.worker,
+        context_bytes_decoded=summary.context_bytes_decoded,
+    )
+
+
+def failure(error: str) -> PlainResult:
+    """The result of a task that could not run."""
+    _, rows = failed_rows((0,), error, is_fan_out=False)
+    return PlainResult(LocalRows(rows), succeeded=False)
+
+
+def crashed_rows(held: Held, chunk: Chunk, reason: str) -> tuple[Summary, Rows]:
+    """The rows of a chunk whose workers died."""
+    return failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=held.program.is_fan_out)

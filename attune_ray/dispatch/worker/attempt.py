@@ -1,0 +1,187 @@
+"""One attempt of one item: what it returned, or why it failed, as a row."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from attune_ray.actions.output import Output
+from attune_ray.dispatch.worker.encoding import encode
+from attune_ray.dispatch.worker.program import Work
+from attune_ray.dispatch.worker.results import TaskView
+from attune_ray.dispatch.worker.rows import FAILED, LEFT_OUT, SUCCEEDED, Rows
+from attune_ray.errors import (
+    ActionTimeoutError,
+    AttuneError,
+    ExpressionError,
+    PermanentError,
+    TransientError,
+    UnstorableResultError,
+)
+from attune_ray.expression import ItemContext
+
+__all__ = ["Recorder", "Summary", "failed_rows"]
+
+_FINAL = (PermanentError, ExpressionError, UnstorableResultError)
+"""Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
+_MAX_ERROR_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the coordinator is told of a chunk; its rows stay where they are.
+
+    Attributes:
+        retryable: indexes of failed items that may be tried again.
+        retry_after_s: the longest wait that a failed item asked for, or None.
+        elapsed_s: seconds that the chunk took in its worker.
+        worker: host and process id, as ``host:pid``.
+        context_bytes_decoded: encoded bytes of context that this chunk made its process decode.
+    """
+
+    n_succeeded: int
+    n_failed: int
+    retryable: tuple[int, ...] = ()
+    retry_after_s: float | None = None
+    elapsed_s: float = 0.0
+    worker: str = ""
+    context_bytes_decoded: int = 0
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Collects the rows of a chunk; rows may come in any order."""
+
+    work: Work
+    rows: Rows
+    attempt: int
+    retryable: list[int] = field(default_factory=list)
+    retry_after_s: float | None = None
+    n_succeeded: int = 0
+    n_failed: int = 0
+    is_stopped: bool = False
+
+    @classmethod
+    def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> "Recorder":
+        """An empty recorder: every row is left out until it is told otherwise."""
+        n_rows = len(indexes)
+        rows = Rows(
+            index=indexes,
+            attempt=attempt,
+            status=[LEFT_OUT] * n_rows,
+            data=[None] * n_rows,
+            error=[None] * n_rows,
+            duration_us=[0] * n_rows,
+        )
+        return cls(work, rows, attempt)
+
+    def returned(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
+        """An action returned."""
+        try:
+            if not self.work.program.is_fan_out or isinstance(value, Output):
+                self._record_output(row, scope, value, duration_us)
+                return
+            self.rows.data[row] = encode(value)
+        except UnstorableResultError as error:
+            self.failed(row, scope, error, duration_us)
+            return
+        self.rows.status[row] = SUCCEEDED
+        self.rows.duration_us[row] = duration_us
+        self.n_succeeded += 1
+
+    def failed(self, row: int, scope: ItemContext, error: BaseException, duration_us: int) -> None:
+        """An action raised, or its attempt overran."""
+        self._fail(row, scope, _stored_failure(error, duration_us), duration_us, error)
+
+    def _record_output(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
+        output = value if isinstance(value, Output) else Output(data=value)
+        stored = _stored_output(output, duration_us, is_python=not isinstance(value, Output))
+        if output.exit_code != 0 or output.error is not None:
+            self._fail(row, scope, stored, duration_us, None)
+            return
+        text_or_data = output.stdout if output.data is None else output.data
+        self.rows.data[row] = encode(text_or_data if self.work.program.is_fan_out else stored)
+        self.rows.status[row] = SUCCEEDED
+        self.rows.duration_us[row] = duration_us
+        self.n_succeeded += 1
+
+    def _fail(
+        self, row: int, scope: ItemContext, stored: dict[str, Any], duration_us: int, error: BaseException | None
+    ) -> None:
+        may_retry = not isinstance(error, _FINAL) and self._matches_on_error(scope, stored)
+        if may_retry:
+            self.retryable.append(self.rows.index[row])
+            if isinstance(error, TransientError) and error.delay_s is not None:
+                self.retry_after_s = max(self.retry_after_s or 0.0, error.delay_s)
+        if not self.work.program.is_fan_out:
+            self.rows.data[row] = encode(stored)
+        self.rows.status[row] = FAILED
+        self.rows.error[row] = stored["error"]
+        self.rows.duration_us[row] = duration_us
+        self.n_failed += 1
+        is_final = not may_retry or self.attempt > self.work.program.retries
+        self.is_stopped |= is_final and self.work.program.stops_on_error
+
+    def _matches_on_error(self, scope: ItemContext, stored: dict[str, Any]) -> bool:
+        """Whether ``retry.on_error`` lets a failed attempt be tried again; a condition that errors does not."""
+        if self.work.on_error is None:
+            return True
+        scope.result, scope.outcome = TaskView.of(stored), "failed"
+        try:
+            return bool(self.work.on_error.render(scope))
+        except ExpressionError as error:
+            stored["error"] += f" (retry.on_error: {error})"
+            return False
+
+    def summary(self, *, elapsed_s: float, worker: str, context_bytes_decoded: int) -> Summary:
+        """What the coordinator is told."""
+        return Summary(
+            n_succeeded=self.n_succeeded,
+            n_failed=self.n_failed,
+            retryable=tuple(self.retryable),
+            retry_after_s=self.retry_after_s,
+            elapsed_s=elapsed_s,
+            worker=worker,
+            context_bytes_decoded=context_bytes_decoded,
+        )
+
+
+def _stored_output(output: Output, duration_us: int, *, is_python: bool) -> dict[str, Any]:
+    """The stored result object of an attempt that ended by itself (LANGUAGE §5)."""
+    succeeded = output.exit_code == 0 and output.error is None
+    stored: dict[str, Any] = {"exit_code": output.exit_code, "duration_ms": duration_us // 1000, "succeeded": succeeded}
+    if is_python or output.data is not None:
+        stored["data"] = output.data
+    if output.stdout is not None and "data" not in stored:
+        stored["stdout"] = output.stdout
+    if not succeeded:
+        stored["error"] = output.error or f"Command exited with code {output.exit_code}"
+    return stored
+
+
+def _stored_failure(error: BaseException, duration_us: int) -> dict[str, Any]:
+    text = str(error) if isinstance(error, AttuneError) else f"{type(error).__name__}: {error}"
+    stored = {
+        "exit_code": 1,
+        "duration_ms": duration_us // 1000,
+        "succeeded": False,
+        "error": text.encode("utf-8", "replace").decode()[:_MAX_ERROR_CHARACTERS],
+    }
+    if isinstance(error, ActionTimeoutError):
+        stored["timed_out"] = True
+    return stored
+
+
+def failed_rows(
+    indexes: range | tuple[int, ...], error: str, *, attempt: int = 1, is_fan_out: bool
+) -> tuple[Summary, Rows]:
+    """The rows of items that failed without having run to an end, all for one reason."""
+    n_rows = len(indexes)
+    stored = None if is_fan_out else encode({"succeeded": False, "error": error})
+    rows = Rows(
+        index=indexes,
+        attempt=attempt,
+        status=[FAILED] * n_rows,
+        data=[stored] * n_rows,
+        error=[error] * n_rows,
+        duration_us=[0] * n_rows,
+    )
+    return Summary(n_succeeded=0, n_failed=n_rows), rows

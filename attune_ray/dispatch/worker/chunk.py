@@ -1,0 +1,171 @@
+"""Running a chunk, in the way that its action asks for."""
+
+import asyncio
+import contextlib
+import functools
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from attune_ray.actions.python import Kind
+from attune_ray.dispatch.worker.attempt import Recorder, Summary
+from attune_ray.dispatch.worker.program import Work
+from attune_ray.dispatch.worker.rows import Rows
+from attune_ray.dispatch.worker.snapshot import DecodedCache
+from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
+from attune_ray.errors import ActionTimeoutError
+from attune_ray.expression import ItemContext
+
+__all__ = ["run_chunk", "run_chunk_async", "timed_out", "worker_name"]
+
+_Call = Callable[[dict[str, Any]], Awaitable[Any]]
+_Scopes = Iterator[tuple[int, ItemContext]]
+
+
+def run_chunk(
+    work: Work, indexes: range | tuple[int, ...], *, attempt: int, width: int, cache: DecodedCache, decoded_before: int
+) -> tuple[Summary, Rows]:
+    """Run some items of a task in this process, from a thread without an event loop.
+
+    Args:
+        width: items at once, for async and blocking actions; others run one after the other.
+        decoded_before: what ``cache.bytes_decoded`` was before the work was opened.
+    """
+    if work.action.kind is not Kind.SYNC:
+        run = run_chunk_async(work, indexes, attempt=attempt, width=width, cache=cache, decoded_before=decoded_before)
+        return _loop().run_until_complete(run)
+    recorder = Recorder.of(work, indexes, attempt)
+    began = time.perf_counter()
+    with watching(work.program.timeout_s, work.program.grace_s) as watch:
+        _run_in_turn(recorder, _scopes(work, indexes), watch)
+    return _finished(recorder, began, cache, decoded_before)
+
+
+async def run_chunk_async(
+    work: Work, indexes: range | tuple[int, ...], *, attempt: int, width: int, cache: DecodedCache, decoded_before: int
+) -> tuple[Summary, Rows]:
+    """The same inside a running event loop: up to ``width`` items at once, started in the order of their indexes."""
+    recorder = Recorder.of(work, indexes, attempt)
+    began = time.perf_counter()
+    scopes = _scopes(work, indexes)
+    width = max(1, min(width, len(indexes)))
+    with _caller(work, width) as call:
+        if width == 1:
+            await _run_lane(recorder, scopes, call)
+        else:
+            async with asyncio.TaskGroup() as lanes:
+                for _ in range(width):
+                    lanes.create_task(_run_lane(recorder, scopes, call))
+    return _finished(recorder, began, cache, decoded_before)
+
+
+def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
+    """Row number and context of each item; a plain task has one row and no item."""
+    if not work.program.is_fan_out or work.items is None:
+        return iter([(0, work.context.for_task())])
+    for_item = work.context.for_item
+    items = zip(work.items.take(indexes), indexes, strict=True)
+    return ((row, for_item(item, index)) for row, (item, index) in enumerate(items))
+
+
+def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None) -> None:
+    """One item after the other: the loop whose every microsecond counts."""
+    work, function, clock = recorder.work, recorder.work.action.function, time.perf_counter_ns
+    for row, scope in scopes:
+        began = clock()
+        try:
+            values = work.input_of(scope)
+            if watch is not None:
+                watch.begin()
+            try:
+                value = function(**values)
+            finally:
+                if watch is not None:
+                    watch.end()
+        except Overrun:
+            recorder.failed(row, scope, timed_out(work), (clock() - began) // 1000)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an action raises is its item's outcome
+            recorder.failed(row, scope, error, (clock() - began) // 1000)
+        else:
+            recorder.returned(row, scope, value, (clock() - began) // 1000)
+        if recorder.is_stopped:
+            return
+
+
+async def _run_lane(recorder: Recorder, scopes: _Scopes, call: _Call) -> None:
+    """One of the lanes that share the items: each takes the next when it is free."""
+    work, clock = recorder.work, time.perf_counter_ns
+    for row, scope in scopes:
+        if recorder.is_stopped:
+            return
+        began = clock()
+        timeout = asyncio.timeout(work.program.timeout_s)
+        try:
+            values = work.input_of(scope)
+            async with timeout:
+                value = await call(values)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            fault = timed_out(work) if timeout.expired() else error
+            recorder.failed(row, scope, fault, (clock() - began) // 1000)
+        else:
+            recorder.returned(row, scope, value, (clock() - began) // 1000)
+
+
+@contextlib.contextmanager
+def _caller(work: Work, width: int) -> Iterator[_Call]:
+    """How an action is awaited: an async one as it is, a blocking one in threads, an inline one in the loop."""
+    function = work.action.function
+    threads = ThreadPoolExecutor(width, "attune-blocking") if work.action.kind is Kind.BLOCKING else None
+
+    async def call_in_thread(values: dict[str, Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(function, **values))
+
+    async def call_in_loop(values: dict[str, Any]) -> Any:
+        await asyncio.sleep(0)  # others have their turn between two items
+        return function(**values)
+
+    async def call(values: dict[str, Any]) -> Any:
+        return await function(**values)
+
+    try:
+        yield {Kind.ASYNC: call, Kind.BLOCKING: call_in_thread, Kind.SYNC: call_in_loop}[work.action.kind]
+    finally:
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)  # an overrun thread cannot be stopped, only left
+
+
+def _is_cancelled() -> bool:
+    """Whether this lane is told to stop; an action may also raise CancelledError by itself, which is its failure."""
+    lane = asyncio.current_task()
+    return lane is not None and lane.cancelling() > 0
+
+
+def timed_out(work: Work) -> ActionTimeoutError:
+    """The failure of an attempt that overran its timeout."""
+    return ActionTimeoutError(f"Execution timed out after {work.program.timeout_s:g} seconds")
+
+
+def _finished(recorder: Recorder, began: float, cache: DecodedCache, decoded_before: int) -> tuple[Summary, Rows]:
+    summary = recorder.summary(
+        elapsed_s=time.perf_counter() - began,
+        worker=worker_name(),
+        context_bytes_decoded=cache.bytes_decoded - decoded_before,
+    )
+    return summary, recorder.rows
+
+
+@functools.cache
+def worker_name() -> str:
+    """``host:pid`` of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop per worker process, so that what lives in it (HTTP connections) outlives a chunk."""
+    return asyncio.new_event_loop()

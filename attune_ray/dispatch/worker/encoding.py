@@ -1,0 +1,76 @@
+"""Values of the workflow as JSON bytes."""
+
+import json
+from typing import Any
+
+import orjson
+
+from attune_ray.errors import UnstorableResultError
+from attune_ray.expression import LazyList
+
+__all__ = ["decode", "encode"]
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_MAX_DEPTH = 200
+
+
+def encode(value: Any) -> bytes:
+    """JSON of a value; NaN and infinities become null, as JSON has no such numbers.
+
+    Raises:
+        UnstorableResultError: a part of it is no JSON value; the text names its type and path.
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except TypeError as error:
+        raise UnstorableResultError(_find_fault(value, "", 0) or str(error)) from None
+
+
+def decode(encoded: Any) -> Any:
+    """The value of JSON bytes, or of any buffer of them, which is not copied."""
+    return orjson.loads(encoded)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, LazyList):
+        return list(value)
+    if isinstance(value, (set, frozenset)):
+        raise TypeError("a set has no order")
+    raise TypeError(type(value).__name__)
+
+
+def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR0911  one return per kind of value
+    """Where the first part is that cannot be stored, and why."""
+    where = f"result{path}"
+    if depth > _MAX_DEPTH:
+        return f"{where[:200]}…: nested deeper than {_MAX_DEPTH} levels"
+    match value:
+        case dict():
+            for key, part in value.items():
+                if not isinstance(key, str):
+                    return f"{where}: the key {key!r} is of type {type(key).__name__}, JSON keys are text"
+                if fault := _find_fault(part, f"{path}{_step(key)}", depth + 1):
+                    return fault
+            return None
+        case list() | tuple() | LazyList():
+            faults = (_find_fault(part, f"{path}[{index}]", depth + 1) for index, part in enumerate(value))
+            return next((fault for fault in faults if fault), None)
+        case int() if not -(2**63) <= value < 2**64:
+            return f"{where}: an integer beyond 64 bits; return it as text"
+        case _:
+            return _fault_of_leaf(value, where)
+
+
+def _fault_of_leaf(value: Any, where: str) -> str | None:
+    try:
+        orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except TypeError:
+        kind = type(value)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        hint = "; it is no valid Unicode" if isinstance(value, str) else ""
+        return f"{where}: a value of type {name} cannot be stored{hint}; return JSON values"
+    return None
+
+
+def _step(key: str) -> str:
+    return f".{key}" if key.isidentifier() else f"[{json.dumps(key)}]"

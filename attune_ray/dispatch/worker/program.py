@@ -1,0 +1,122 @@
+"""What a worker is told of a task, and the same compiled."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from attune_ray.actions.python import Action
+from attune_ray.dispatch.worker.encoding import decode, encode
+from attune_ray.dispatch.worker.items import EncodedItems, as_items
+from attune_ray.expression import ItemContext, References, Template, WorkflowContext, compile_condition, compile_value
+
+__all__ = ["OpenContext", "Program", "Work", "encode_items", "open_work"]
+
+OpenContext = Callable[[References], WorkflowContext]
+"""Opens the context of a task run, decoding no more than the references need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One task run, as it travels to a worker.
+
+    Attributes:
+        input: name → JSON with templates; rendered per item.
+        given: the run's own parameters, which are the input where the task names none; else None.
+        with_items: a template, a literal list (a tuple), or None for a plain task.
+        on_error: a condition that a failed attempt must meet to be tried again; None: any.
+        retries: extra attempts of an item.
+        timeout_s: seconds for one attempt; None: no limit.
+        grace_s: seconds that an overrun attempt has to end before its worker is killed.
+        stops_on_error: the first item that fails for good ends its chunk.
+        now: what ``now()`` gives.
+        seed: what ``uuid()`` and the idempotency keys are derived from: run, task and its number.
+    """
+
+    task: str
+    action: str
+    input: Mapping[str, Any]
+    given: Mapping[str, Any] | None
+    with_items: str | tuple[Any, ...] | None
+    batch_size: int | None
+    on_error: str | None
+    retries: int
+    timeout_s: float | None
+    grace_s: float
+    stops_on_error: bool
+    now: str
+    seed: str
+
+    @property
+    def is_fan_out(self) -> bool:
+        """Whether it runs once per item."""
+        return self.with_items is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A task run opened in this process: all that its chunks share.
+
+    Attributes:
+        copies_input: every attempt gets an input of its own, because the context is the coordinator's.
+    """
+
+    program: Program
+    action: Action
+    input: Template
+    on_error: Template | None
+    context: WorkflowContext
+    items: EncodedItems | None
+    copies_input: bool = False
+
+    def input_of(self, scope: ItemContext) -> dict[str, Any]:
+        """The rendered input of an item.
+
+        Raises:
+            EvaluationError: a template has no value.
+        """
+        given = self.program.given
+        values: dict[str, Any] = self.input.render(scope) if given is None else self.action.select(given)
+        return decode(encode(values)) if self.copies_input else values
+
+
+def open_work(
+    program: Program,
+    action: Action,
+    items: EncodedItems | None,
+    open_context: OpenContext,
+    *,
+    copies_input: bool = False,
+) -> Work:
+    """Compile a program's templates and open the context that they read.
+
+    Raises:
+        ExpressionError: a template cannot be compiled.
+        PermanentError: the action does not take an input of these names.
+    """
+    rendered = compile_value(dict(program.input), path="input")
+    on_error = compile_condition(program.on_error, path="retry.on_error") if program.on_error is not None else None
+    names = program.input if program.given is None else action.select(program.given)
+    action.check(names.keys())
+    references = rendered.references | (on_error.references if on_error is not None else References())
+    return Work(
+        program=program,
+        action=action,
+        input=rendered,
+        on_error=on_error,
+        context=open_context(references),
+        items=items,
+        copies_input=copies_input,
+    )
+
+
+def encode_items(program: Program, open_context: OpenContext) -> EncodedItems:
+    """Evaluate ``with_items`` where its data is.
+
+    Raises:
+        EvaluationError: it has no value.
+        UnstorableResultError: an item is no JSON value.
+    """
+    listed = list(program.with_items) if isinstance(program.with_items, tuple) else program.with_items
+    template = compile_value(listed, path="with_items")
+    value = template.render(open_context(template.references).for_task())
+    return EncodedItems.of(as_items(value, program.batch_size))

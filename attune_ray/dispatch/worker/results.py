@@ -1,0 +1,255 @@
+"""Results of ended tasks, and what expressions see of them (LANGUAGE §5)."""
+
+import bisect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, overload
+
+from attune_ray.dispatch.worker.encoding import decode
+from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.rows import AnyRows
+from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
+from attune_ray.expression import LazyList
+
+__all__ = ["FanOutResult", "FanOutView", "Part", "PlainResult", "ResultList", "TaskView"]
+
+
+class TaskView(dict[str, Any]):
+    """The stored result of a plain task, the keys of its data lifted to the top (never over its own).
+
+    ``result`` and ``output`` are the view itself where the data is an object or there is none, else the data.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> "TaskView":
+        """The view of a stored result object."""
+        lifted = stored["data"] if "data" in stored else _object_in(stored.get("stdout"))
+        return cls({**lifted, **stored} if isinstance(lifted, dict) else stored)
+
+    def __missing__(self, key: str) -> Any:
+        if key not in {"result", "output"}:
+            raise KeyError(key)
+        data = self.get("data")
+        return self if isinstance(data, dict) or "data" not in self else data
+
+
+def _object_in(stdout: Any) -> Any:
+    """The JSON object that a text is, if it is one."""
+    if not (isinstance(stdout, str) and stdout.lstrip().startswith("{")):
+        return None
+    try:
+        return decode(stdout)
+    except ValueError:
+        return None
+
+
+class FanOutView(dict[str, Any]):
+    """The result of a fan-out: counts, and lists that are decoded when they are read."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: str) -> Any:
+        if key not in {"result", "output"}:
+            raise KeyError(key)
+        return self["results"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainResult:
+    """The one row of a plain task: its stored result object."""
+
+    source: RowSource
+    succeeded: bool
+
+    def view(self) -> TaskView:
+        """Decode it."""
+        return TaskView.of(self.source.open().value(0))
+
+    def detached(self) -> "PlainResult":
+        """The same in this process's memory."""
+        return PlainResult(LocalRows(self.source.open().detached()), self.succeeded)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of one chunk and the items they belong to."""
+
+    items: range | tuple[int, ...]
+    source: RowSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOutResult:
+    """What the chunks of a fan-out stored.
+
+    Attributes:
+        parts: in the order in which they ended; a later one supersedes an earlier one for the items both have.
+        items: the EncodedItems, or a Ray reference to them; None: there are none.
+    """
+
+    parts: tuple[Part, ...]
+    items: Any
+    n_items: int
+    n_succeeded: int
+    n_failed: int
+    succeeded: bool
+    max_failed_items: int = 1_000
+
+    def view(self) -> FanOutView:
+        """Counts at once, lists when they are read."""
+        results = ResultList(self.parts, self.n_items)
+        view = FanOutView(
+            results=results,
+            total_count=self.n_items,
+            succeeded_count=self.n_succeeded,
+            failed_count=self.n_failed,
+            failed_items=FailedItems(self, results),
+            succeeded=self.succeeded,
+        )
+        if not self.succeeded:
+            view["error"] = f"{self.n_failed} of {self.n_items} item(s) failed"
+        return view
+
+    def detached(self) -> "FanOutResult":
+        """The same in this process's memory."""
+        parts = tuple(Part(part.items, LocalRows(part.source.open().detached())) for part in self.parts)
+        return replace(self, parts=parts, items=self.open_items().detached())
+
+    def open_items(self) -> EncodedItems:
+        """The items themselves."""
+        found: EncodedItems = self.items if isinstance(self.items, EncodedItems) else fetch(self.items)
+        return found
+
+
+class ResultList(LazyList):
+    """The data of the items of a fan-out in item order, null where an item failed or did not run.
+
+    Rows are mapped and decoded when they are read: one element decodes one row; walking it decodes all, once.
+    """
+
+    __slots__ = ("__dict__", "_n_items", "_opened", "_parts")
+
+    def __init__(self, parts: Sequence[Part], n_items: int) -> None:
+        self._parts = tuple(parts)
+        self._n_items = n_items
+        self._opened: dict[int, AnyRows] = {}
+
+    def __len__(self) -> int:
+        return self._n_items
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(self._n_items))]
+        if not -self._n_items <= index < self._n_items:
+            raise IndexError(f"index {index} is out of range: there are {self._n_items}")
+        return self._read(index % self._n_items)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list | LazyList) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a list has none either
+
+    def __repr__(self) -> str:
+        return f"<ResultList of {self._n_items}>"
+
+    def failures(self, most: int) -> list[tuple[int, str]]:
+        """Index and error of the first failed items, in item order."""
+        superseded = self._retried
+        found = [
+            (index, error)
+            for number, part in enumerate(self._parts)
+            for index, error in self._rows(number).failures()
+            if superseded.get(index, (number, 0))[0] == number
+        ]
+        return sorted(found)[:most]
+
+    @cached_property
+    def _values(self) -> list[Any]:
+        values: list[Any] = [None] * self._n_items
+        for number, part in enumerate(self._parts):
+            rows = self._rows(number).values()
+            if isinstance(part.items, range):
+                values[part.items.start : part.items.start + len(rows)] = rows
+            else:
+                for index, value in zip(part.items, rows, strict=False):
+                    values[index] = value
+        return values
+
+    def _read(self, index: int) -> Any:
+        if "_values" in self.__dict__:
+            return self._values[index]
+        place = self._retried.get(index) or self._in_ranges(index)
+        return None if place is None else self._rows(place[0]).value(place[1])
+
+    def _rows(self, number: int) -> AnyRows:
+        if number not in self._opened:
+            self._opened[number] = self._parts[number].source.open()
+        return self._opened[number]
+
+    @cached_property
+    def _retried(self) -> dict[int, tuple[int, int]]:
+        """Part and row of the items that were tried again, by the last attempt."""
+        return {
+            index: (number, row)
+            for number, part in enumerate(self._parts)
+            if not isinstance(part.items, range)
+            for row, index in enumerate(part.items)
+        }
+
+    @cached_property
+    def _ranges(self) -> tuple[list[int], list[int]]:
+        """First items of the parts that are ranges, ascending, and the parts' numbers."""
+        found = sorted(
+            (part.items.start, number) for number, part in enumerate(self._parts) if isinstance(part.items, range)
+        )
+        return [start for start, _ in found], [number for _, number in found]
+
+    def _in_ranges(self, index: int) -> tuple[int, int] | None:
+        starts, numbers = self._ranges
+        place = bisect.bisect_right(starts, index) - 1
+        if place < 0 or index not in self._parts[numbers[place]].items:
+            return None
+        return numbers[place], index - starts[place]
+
+
+class FailedItems(LazyList):
+    """The failed items of a fan-out as ``{index, item, error}``, in item order, at most ``max_failed_items``."""
+
+    __slots__ = ("__dict__", "_fan_out", "_results")
+
+    def __init__(self, fan_out: FanOutResult, results: ResultList) -> None:
+        self._fan_out = fan_out
+        self._results = results
+
+    @cached_property
+    def _listed(self) -> list[dict[str, Any]]:
+        if not self._fan_out.n_failed:
+            return []
+        failures = self._results.failures(self._fan_out.max_failed_items)
+        items = self._fan_out.open_items().take([index for index, _ in failures])
+        return [
+            {"index": index, "item": item, "error": error} for (index, error), item in zip(failures, items, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return min(self._fan_out.n_failed, self._fan_out.max_failed_items)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        return self._listed[index]
+
+    def __repr__(self) -> str:
+        return f"<FailedItems of {len(self)}>"

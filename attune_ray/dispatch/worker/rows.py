@@ -1,0 +1,116 @@
+"""What became of the items of a chunk: columns, one row an item."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from attune_ray.dispatch.worker.encoding import decode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FAILED", "LEFT_OUT", "SUCCEEDED", "AnyRows", "BatchRows", "Rows"]
+
+SUCCEEDED, FAILED, LEFT_OUT = 0, 1, 2
+"""The values of the ``status`` column; a row is left out when ``on_item_error: stop`` ended its chunk before it."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """The results of a chunk by column, in the order of its items.
+
+    Attributes:
+        index: of the item in its fan-out; a range where the chunk was one.
+        status: SUCCEEDED, FAILED or LEFT_OUT.
+        data: JSON of what the action returned; None for other rows.
+        error: why a row failed; None for other rows.
+        attempt: the number of the attempt that made the row, one for the whole chunk.
+        duration_us: microseconds that the action took.
+    """
+
+    index: Sequence[int]
+    attempt: int = 1
+    status: list[int] = field(default_factory=list)
+    data: list[bytes | None] = field(default_factory=list)
+    error: list[str | None] = field(default_factory=list)
+    duration_us: list[int] = field(default_factory=list)
+
+    def value(self, row: int) -> Any:
+        """The decoded value of a row; None where it did not succeed."""
+        encoded = self.data[row]
+        return None if encoded is None else decode(encoded)
+
+    def values(self) -> list[Any]:
+        """The decoded values of all rows."""
+        return [None if encoded is None else decode(encoded) for encoded in self.data]
+
+    def failures(self) -> list[tuple[int, str]]:
+        """Index and error of each failed row."""
+        rows = zip(self.index, self.status, self.error, strict=True)
+        return [(index, error or "") for index, status, error in rows if status == FAILED]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the encoded values."""
+        return sum(len(encoded) for encoded in self.data if encoded is not None)
+
+    def detached(self) -> "Rows":
+        """Itself: it lives in this process."""
+        return self
+
+    def to_batch(self) -> "pa.RecordBatch":
+        """The same as one Arrow record batch: what leaves the worker."""
+        import numpy as np  # noqa: PLC0415  a run without Ray never needs either
+        import pyarrow as pa  # noqa: PLC0415
+
+        n_rows = len(self.status)
+        return pa.record_batch(
+            {
+                "index": pa.array(np.asarray(self.index, dtype=np.int64)),
+                "status": pa.array(np.asarray(self.status, dtype=np.uint8)),
+                "data": pa.array(self.data, type=pa.large_binary()),
+                "error": pa.array(self.error, type=pa.large_string()),
+                "attempt": pa.array(np.full(n_rows, self.attempt, dtype=np.uint8)),
+                "duration_us": pa.array(np.asarray(self.duration_us, dtype=np.uint64)),
+            }
+        )
+
+
+class BatchRows:
+    """The rows of an Arrow record batch; nothing is copied or decoded until it is read."""
+
+    __slots__ = ("batch",)
+
+    def __init__(self, batch: "pa.RecordBatch") -> None:
+        self.batch = batch
+
+    def value(self, row: int) -> Any:
+        """The decoded value of a row; None where it did not succeed."""
+        encoded = self.batch.column("data")[row]
+        return decode(memoryview(encoded.as_buffer())) if encoded.is_valid else None
+
+    def values(self) -> list[Any]:
+        """The decoded values of all rows."""
+        return [None if encoded is None else decode(encoded) for encoded in self.batch.column("data").to_pylist()]
+
+    def failures(self) -> list[tuple[int, str]]:
+        """Index and error of each failed row."""
+        columns = (self.batch.column(name).to_pylist() for name in ("index", "status", "error"))
+        return [(index, error) for index, status, error in zip(*columns, strict=True) if status == FAILED]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the encoded values."""
+        return int(self.batch.column("data").nbytes)
+
+    def detached(self) -> "BatchRows":
+        """The same in memory of this process, for when the object store is gone."""
+        import pyarrow as pa  # noqa: PLC0415
+
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self.batch.schema) as writer:
+            writer.write_batch(self.batch)
+        return BatchRows(pa.ipc.open_stream(sink.getvalue()).read_next_batch())
+
+
+AnyRows = Rows | BatchRows

@@ -1,0 +1,81 @@
+"""Timeouts of synchronous actions: a timer signal ends the attempt, and a deaf one takes its process along."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["Overrun", "Watch", "watching"]
+
+
+class Overrun(BaseException):
+    """Raised inside an action whose attempt has overrun its timeout."""
+
+
+class Watch:
+    """Tells how long the current attempt may still take.
+
+    Arming a timer per item would cost two system calls each. So one timer runs per chunk; when it rings it looks
+    at when the current attempt began, and goes on for what is left of it.
+    """
+
+    __slots__ = ("_grace_s", "_killer", "_timeout_s", "began")
+
+    def __init__(self, timeout_s: float, grace_s: float) -> None:
+        self.began: float | None = None
+        """``time.monotonic()`` at the start of the attempt; None between attempts."""
+        self._timeout_s = timeout_s
+        self._grace_s = grace_s
+        self._killer: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """An attempt begins."""
+        self.began = time.monotonic()
+
+    def end(self) -> None:
+        """It has ended, in whatever way."""
+        self.began = None
+        if self._killer is not None:
+            self._killer.cancel()
+            self._killer = None
+
+    def ring(self, _signal: int, _frame: FrameType | None) -> None:
+        """The timer's handler."""
+        if self.began is None:
+            signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
+            return
+        left_s = self.began + self._timeout_s - time.monotonic()
+        if left_s > 0:
+            signal.setitimer(signal.ITIMER_REAL, left_s)
+            return
+        signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
+        if self._killer is None:
+            self._killer = threading.Timer(self._grace_s, _die)
+            self._killer.daemon = True
+            self._killer.start()
+        raise Overrun
+
+
+def _die() -> None:
+    """End a process whose action does not end: its chunk is lost, and split until the guilty item is alone."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def watching(timeout_s: float | None, grace_s: float) -> Iterator[Watch | None]:
+    """A watch for the attempts of one chunk; None where there is no timeout, or no main thread to interrupt."""
+    if timeout_s is None or threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    watch = Watch(timeout_s, grace_s)
+    before = signal.signal(signal.SIGALRM, watch.ring)
+    signal.setitimer(signal.ITIMER_REAL, timeout_s)
+    try:
+        yield watch
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        watch.end()
+        signal.signal(signal.SIGALRM, before)

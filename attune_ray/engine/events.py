@@ -1,0 +1,131 @@
+"""Facts that reach the engine: one per chunk, never one per item; none carries a value of the workflow."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal, NamedTuple
+
+from attune_ray.plan import ChunkId, Shape
+
+__all__ = [
+    "CancelRequested",
+    "ChunkDone",
+    "ChunkLost",
+    "Event",
+    "Outcome",
+    "RunStarted",
+    "TaskNotPrepared",
+    "TaskPrepared",
+    "TaskRunId",
+    "TaskSkipped",
+    "TimerFired",
+    "TransitionsEvaluated",
+]
+
+Outcome = Literal["succeeded", "failed", "timed_out"]
+
+
+class TaskRunId(NamedTuple):
+    """One run of a task; a task on a cycle has several, numbered from 1."""
+
+    task: str
+    number: int
+
+    def __str__(self) -> str:
+        """``name`` for the first run, ``name#3`` for a later one."""
+        return self.task if self.number == 1 else f"{self.task}#{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The run begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A delay is over: the task's own (``chunk`` None), or that before another attempt of a chunk."""
+
+    run: TaskRunId
+    chunk: ChunkId | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSkipped:
+    """The task's ``when`` is false."""
+
+    run: TaskRunId
+
+
+@dataclass(frozen=True, slots=True)
+class TaskNotPrepared:
+    """The task cannot run: a template, an unknown action or a placement is wrong."""
+
+    run: TaskRunId
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPrepared:
+    """The task may run: ``n_items`` items (1 for a plain task), as wide as ``shape`` allows."""
+
+    run: TaskRunId
+    n_items: int
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDone:
+    """A chunk has ended; its results are stored.
+
+    Attributes:
+        n_succeeded, n_failed: items; their sum is short of the chunk's size only where ``on_item_error: stop`` cut it.
+        retryable: indexes of the failed items that may be tried again.
+        retry_after_s: the wait that an action asked for, or None.
+        elapsed_s: seconds from the first item's start to the last one's end.
+        timed_out: a plain task's attempt that ended as ``timeout`` (an unanswered question).
+    """
+
+    run: TaskRunId
+    chunk: ChunkId
+    _: KW_ONLY
+    n_succeeded: int
+    n_failed: int = 0
+    retryable: tuple[int, ...] = ()
+    retry_after_s: float | None = None
+    elapsed_s: float = 0.0
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLost:
+    """The worker that ran a chunk died; what it had done is gone."""
+
+    run: TaskRunId
+    chunk: ChunkId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionsEvaluated:
+    """Which transitions of an ended task fire, by their places in ``next``."""
+
+    run: TaskRunId
+    fired: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Somebody wants the run to end; ``running``: also what runs now."""
+
+    running: bool
+
+
+Event = (
+    RunStarted
+    | TimerFired
+    | TaskSkipped
+    | TaskNotPrepared
+    | TaskPrepared
+    | ChunkDone
+    | ChunkLost
+    | TransitionsEvaluated
+    | CancelRequested
+)

@@ -1,0 +1,146 @@
+"""Handing out the items of a task run in chunks, and taking back what became of them."""
+
+from dataclasses import replace
+
+from attune_ray.engine import retry
+from attune_ray.engine.commands import Command, FailChunk, StartTimer, SubmitChunk
+from attune_ray.engine.events import ChunkDone, ChunkLost, Outcome, TimerFired
+from attune_ray.engine.state import FanOut, TaskRun
+from attune_ray.plan import Chunk, PlanTask
+from attune_ray.plan.chunks import next_size, split
+
+__all__ = ["chunk_done", "chunk_lost", "feed", "outcome_of", "stop", "timer_fired"]
+
+
+def feed(run: TaskRun, fan_out: FanOut) -> list[Command]:
+    """Fill the free lanes: first chunks that are due again, then new ones in the order of their items."""
+    commands: list[Command] = []
+    while fan_out.free_widths and (fan_out.ready or _has_more(fan_out)):
+        width = fan_out.free_widths.pop()
+        chunk = replace(fan_out.ready.popleft(), width=width) if fan_out.ready else _next_chunk(fan_out, width)
+        fan_out.in_flight[chunk.id] = chunk
+        commands.append(SubmitChunk(run.id, chunk))
+    return commands
+
+
+def chunk_done(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkDone) -> list[Command]:
+    """Count what ended, and give what may be tried again another attempt."""
+    chunk = _take_back(fan_out, event.chunk)
+    _measure(fan_out, chunk, event.elapsed_s)
+    again = _items_to_retry(fan_out, task, chunk, event)
+    fan_out.n_succeeded += event.n_succeeded
+    fan_out.n_failed += event.n_failed - len(again)
+    fan_out.n_left_out += len(chunk.items) - event.n_succeeded - event.n_failed
+    fan_out.timed_out = event.timed_out
+    if task.stops_on_error and fan_out.n_failed > _tolerated(task, fan_out):
+        stop(fan_out)
+    if not again:
+        return []
+    if fan_out.stopped:
+        fan_out.n_failed += len(again)
+        return []
+    return _try_again(run, fan_out, task, replace(chunk, items=again, crashes=0), event.retry_after_s)
+
+
+def chunk_lost(run: TaskRun, fan_out: FanOut, event: ChunkLost, *, max_crashes: int) -> list[Command]:
+    """Find the item that kills its worker: halves are sent again until it is alone.
+
+    The attempt stays the same: the author's retries are not ours to spend.
+    """
+    chunk = _take_back(fan_out, event.chunk)
+    if fan_out.stopped:
+        fan_out.n_left_out += len(chunk.items)
+        return []
+    if len(chunk.items) > 1:
+        for items in split(chunk.items):
+            fan_out.ready.append(Chunk(id=_new_id(fan_out), items=items, attempt=chunk.attempt))
+        return []
+    crashed = replace(chunk, id=_new_id(fan_out), crashes=chunk.crashes + 1)
+    if crashed.crashes < max_crashes:
+        fan_out.ready.append(crashed)
+        return []
+    fan_out.in_flight[crashed.id] = crashed
+    fan_out.free_widths.remove(chunk.width)
+    return [FailChunk(run.id, crashed, event.reason)]
+
+
+def timer_fired(fan_out: FanOut, event: TimerFired) -> None:
+    """The delay before another attempt is over."""
+    if event.chunk is not None and (chunk := fan_out.waiting.pop(event.chunk, None)) is not None:
+        fan_out.ready.append(chunk)
+
+
+def stop(fan_out: FanOut) -> None:
+    """Hand out nothing more: what waits is left out, what runs is finished."""
+    if fan_out.stopped:
+        return
+    fan_out.stopped = True
+    held = [*fan_out.ready, *fan_out.waiting.values()]
+    fan_out.n_left_out += fan_out.n_items - fan_out.next_index + sum(len(chunk.items) for chunk in held)
+    fan_out.ready.clear()
+    fan_out.waiting.clear()
+
+
+def outcome_of(fan_out: FanOut, task: PlanTask) -> Outcome:
+    """How a fan-out whose items have all ended, ended itself."""
+    if fan_out.timed_out and not task.is_fan_out:
+        return "timed_out"
+    return "failed" if fan_out.n_failed > _tolerated(task, fan_out) else "succeeded"
+
+
+def _tolerated(task: PlanTask, fan_out: FanOut) -> int:
+    return max(task.tolerate.items, int(task.tolerate.share * fan_out.n_items))
+
+
+def _has_more(fan_out: FanOut) -> bool:
+    return fan_out.next_index < fan_out.n_items and not fan_out.stopped
+
+
+def _new_id(fan_out: FanOut) -> int:
+    fan_out.n_chunks += 1
+    return fan_out.n_chunks
+
+
+def _next_chunk(fan_out: FanOut, width: int) -> Chunk:
+    start = fan_out.next_index
+    size = next_size(
+        fan_out.shape,
+        remaining=fan_out.n_items - start,
+        width=width,
+        last_items=fan_out.largest_chunk,
+        item_s=fan_out.item_s,
+    )
+    fan_out.next_index = start + size
+    return Chunk(id=_new_id(fan_out), items=range(start, start + size), width=width)
+
+
+def _take_back(fan_out: FanOut, chunk_id: int) -> Chunk:
+    chunk = fan_out.in_flight.pop(chunk_id)
+    fan_out.free_widths.append(chunk.width)
+    return chunk
+
+
+def _measure(fan_out: FanOut, chunk: Chunk, elapsed_s: float) -> None:
+    fan_out.lane_s += elapsed_s
+    fan_out.measured_items += len(chunk.items)
+    fan_out.largest_chunk = max(fan_out.largest_chunk, len(chunk.items))
+
+
+def _items_to_retry(fan_out: FanOut, task: PlanTask, chunk: Chunk, event: ChunkDone) -> tuple[int, ...]:
+    if task.retry is None or chunk.attempt > task.retry.count or fan_out.stopped:
+        return ()
+    return event.retryable
+
+
+def _try_again(
+    run: TaskRun, fan_out: FanOut, task: PlanTask, failed: Chunk, retry_after_s: float | None
+) -> list[Command]:
+    if task.retry is None:
+        return []
+    chunk = replace(failed, id=_new_id(fan_out), attempt=failed.attempt + 1)
+    delay_s = retry.delay_s(task.retry, failed.attempt) if retry_after_s is None else retry_after_s
+    if delay_s <= 0:
+        fan_out.ready.append(chunk)
+        return []
+    fan_out.waiting[chunk.id] = chunk
+    return [StartTimer(run.id, chunk.id, delay_s)]

@@ -1,0 +1,237 @@
+"""The engine: one fact in, orders out."""
+
+from typing import assert_never
+
+from attune_ray.engine import arrivals, fan_out
+from attune_ray.engine.commands import CancelChunk, Command, EvaluateTransitions, FinishRun, PrepareTask, StartTimer
+from attune_ray.engine.events import (
+    CancelRequested,
+    ChunkDone,
+    ChunkLost,
+    Event,
+    Outcome,
+    RunStarted,
+    TaskNotPrepared,
+    TaskPrepared,
+    TaskSkipped,
+    TimerFired,
+    TransitionsEvaluated,
+)
+from attune_ray.engine.state import DUE, FanOut, RunState, TaskRun
+from attune_ray.engine.status import Phase, RunStatus, TaskStatus
+from attune_ray.errors import IllegalTransitionError
+
+__all__ = ["step"]
+
+_STATUS_OF: dict[Outcome, TaskStatus] = {
+    "succeeded": TaskStatus.COMPLETED,
+    "failed": TaskStatus.FAILED,
+    "timed_out": TaskStatus.TIMEOUT,
+}
+
+
+def step(state: RunState, event: Event) -> list[Command]:
+    """Apply one fact to the run; return what the shell must do next.
+
+    The only function that changes ``state``. O(out-degree of the task) a call, plus the chunks it sends.
+
+    Raises:
+        IllegalTransitionError: the fact is impossible here; ``state`` is unchanged.
+    """
+    if state.status is not RunStatus.RUNNING:
+        return []
+    match event:
+        case RunStarted():
+            commands = _begin(state, arrivals.start_entries(state))
+        case CancelRequested():
+            commands = _cancel(state, event)
+        case _:
+            run = _live_run(state, event)
+            commands = [] if run is None else _apply(state, run, event)
+    state.story.append(event)
+    return commands if state.live else [*commands, _finish(state)]
+
+
+def _apply(  # noqa: PLR0911  one return per kind of fact
+    state: RunState,
+    run: TaskRun,
+    event: TimerFired | TaskSkipped | TaskNotPrepared | TaskPrepared | ChunkDone | ChunkLost | TransitionsEvaluated,
+) -> list[Command]:
+    match event:
+        case TimerFired():
+            return _timer_fired(state, run, event)
+        case TaskSkipped():
+            _end(state, run, TaskStatus.SKIPPED)
+            return []
+        case TaskNotPrepared():
+            return _close(run, "failed", event.error)
+        case TaskPrepared():
+            return _prepared(state, run, event)
+        case ChunkDone():
+            return _chunk_done(state, run, event)
+        case ChunkLost():
+            return _chunk_lost(state, run, event)
+        case TransitionsEvaluated():
+            return _transitions_evaluated(state, run, event)
+        case _:
+            assert_never(event)
+
+
+def _live_run(state: RunState, event: Event) -> TaskRun | None:
+    """The task run that the fact is about; None when the fact is late: reported twice, or overtaken."""
+    assert not isinstance(event, RunStarted | CancelRequested)  # noqa: S101  narrows the union
+    run = state.live.get(event.run)
+    if run is None:
+        known = state.tasks.get(event.run.task)
+        if known is None or event.run.number > known.n_runs:
+            raise IllegalTransitionError(_story(state, event, "a task run that never started"))
+        return None
+    if isinstance(event, DUE[run.phase]) and not _is_late(run, event):
+        return run
+    if _is_early(run, event):
+        raise IllegalTransitionError(_story(state, event, f"{run.id} is {run.phase.value}"))
+    return None
+
+
+_ORDER = [Phase.DELAYED, Phase.PREPARING, Phase.RUNNING, Phase.ENDING, Phase.ENDED]
+
+
+def _is_late(run: TaskRun, event: Event) -> bool:
+    """Whether a fact of the right kind repeats one that has been applied."""
+    held = run.fan_out
+    if isinstance(event, ChunkDone | ChunkLost):
+        return held is None or event.chunk not in held.in_flight
+    if isinstance(event, TimerFired) and run.phase is Phase.RUNNING:
+        return held is None or event.chunk is None or event.chunk not in held.waiting
+    return False
+
+
+def _is_early(run: TaskRun, event: Event) -> bool:
+    """Whether a fact belongs to a phase that the task run has not reached: nobody can have observed it."""
+    here = _ORDER.index(run.phase)
+    return not _is_late(run, event) and all(
+        _ORDER.index(phase) > here for phase, kinds in DUE.items() if isinstance(event, kinds)
+    )
+
+
+def _begin(state: RunState, runs: list[TaskRun]) -> list[Command]:
+    """What a new task run needs first: its delay, or to be prepared."""
+    commands: list[Command] = []
+    for run in runs:
+        task = state.plan_of(run.id).task
+        if task.delay_s > 0:
+            run.phase = Phase.DELAYED
+            commands.append(StartTimer(run.id, None, task.delay_s))
+        else:
+            commands.append(PrepareTask(run.id))
+    return commands
+
+
+def _timer_fired(state: RunState, run: TaskRun, event: TimerFired) -> list[Command]:
+    if run.phase is Phase.DELAYED:
+        run.phase = Phase.PREPARING
+        return [PrepareTask(run.id)]
+    held = _held(state, run, event)
+    fan_out.timer_fired(held, event)
+    return fan_out.feed(run, held)
+
+
+def _prepared(state: RunState, run: TaskRun, event: TaskPrepared) -> list[Command]:
+    run.fan_out = held = FanOut(event.n_items, event.shape)
+    run.phase = Phase.RUNNING
+    if state.cancelling:
+        fan_out.stop(held)
+    return _go_on(state, run, held)
+
+
+def _chunk_done(state: RunState, run: TaskRun, event: ChunkDone) -> list[Command]:
+    held = _held(state, run, event)
+    commands = fan_out.chunk_done(run, held, state.plan_of(run.id), event)
+    return [*commands, *_go_on(state, run, held)]
+
+
+def _chunk_lost(state: RunState, run: TaskRun, event: ChunkLost) -> list[Command]:
+    held = _held(state, run, event)
+    commands = fan_out.chunk_lost(run, held, event, max_crashes=state.max_crashes)
+    return [*commands, *_go_on(state, run, held)]
+
+
+def _go_on(state: RunState, run: TaskRun, held: FanOut) -> list[Command]:
+    """Send the next chunks, or close the task run when all its items have ended."""
+    if not held.is_over:
+        return fan_out.feed(run, held)
+    if state.cancelling and held.n_left_out:
+        _end(state, run, TaskStatus.CANCELLED)
+        return []
+    return _close(run, fan_out.outcome_of(held, state.plan_of(run.id)), None)
+
+
+def _close(run: TaskRun, outcome: Outcome, error: str | None) -> list[Command]:
+    run.phase, run.outcome, run.error = Phase.ENDING, outcome, error
+    return [EvaluateTransitions(run.id, outcome, error)]
+
+
+def _transitions_evaluated(state: RunState, run: TaskRun, event: TransitionsEvaluated) -> list[Command]:
+    """Start what follows: targets of the fired transitions, each once, then who waited for the data."""
+    transitions = state.plan_of(run.id).task.next
+    names = dict.fromkeys(name for place in event.fired for name in transitions[place].do)
+    handled, started = False, []
+    for name in names:
+        counted, new = arrivals.arrive(state, run, name)
+        handled |= counted
+        started += [new] if new is not None else []
+    outcome = run.outcome or "failed"
+    _end(state, run, _STATUS_OF[outcome])
+    if outcome == "succeeded":
+        state.unhandled.discard(run.id.task)
+    elif not handled:
+        state.unhandled.add(run.id.task)
+        return _begin(state, started)
+    return _begin(state, [*started, *arrivals.release_waiting(state, run.id.task)])
+
+
+def _end(state: RunState, run: TaskRun, status: TaskStatus) -> None:
+    run.phase = Phase.ENDED
+    state.tasks[run.id.task].status = status
+    del state.live[run.id]
+
+
+def _cancel(state: RunState, event: CancelRequested) -> list[Command]:
+    """Start nothing more; end what has not begun, let what runs finish or stop it."""
+    state.cancelling = True
+    commands: list[Command] = []
+    for run in list(state.live.values()):
+        if run.phase is Phase.DELAYED:
+            _end(state, run, TaskStatus.CANCELLED)
+        elif run.fan_out is not None and run.phase is Phase.RUNNING:
+            fan_out.stop(run.fan_out)
+            if run.fan_out.is_over:
+                _end(state, run, TaskStatus.CANCELLED)
+            elif event.running:
+                commands += [CancelChunk(run.id, chunk) for chunk in run.fan_out.in_flight]
+    return commands
+
+
+def _finish(state: RunState) -> FinishRun:
+    """Nothing is live: the run has ended."""
+    unmet = arrivals.unmet_joins(state)
+    failed = [name for name in state.plan.tasks if name in state.unhandled]
+    reasons = [f"{len(failed)} task(s) failed: {', '.join(failed)}"] if failed else []
+    reasons += [f"join never met: {', '.join(unmet)}"] if unmet else []
+    reasons += [f"more than {state.max_task_runs} task runs"] if state.limit_hit else []
+    if state.cancelling:
+        state.status = RunStatus.CANCELLED
+        return FinishRun(state.status, "Workflow cancelled")
+    state.status = RunStatus.FAILED if reasons else RunStatus.COMPLETED
+    return FinishRun(state.status, f"Workflow failed: {'; '.join(reasons)}" if reasons else None)
+
+
+def _held(state: RunState, run: TaskRun, event: Event) -> FanOut:
+    if run.fan_out is None:
+        raise IllegalTransitionError(_story(state, event, f"{run.id} has no items"))
+    return run.fan_out
+
+
+def _story(state: RunState, event: Event, reason: str) -> str:
+    told = [str(past) for past in state.story]
+    return f"{reason}, but it was told {event}; before that: {'; '.join(told) or 'nothing'}"

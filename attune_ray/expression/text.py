@@ -1,0 +1,99 @@
+"""Value → text: what a value looks like inside a longer text, and what counts as true."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from attune_ray.errors import EvaluationError
+from attune_ray.expression.context import LazyList
+from attune_ray.expression.fault import LIMIT, Fault, kind
+
+__all__ = ["plain", "require_bounded", "text_of", "to_text", "truthy"]
+
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_MAX_NODES: Final = LIMIT // 2
+"""An element takes two bytes of JSON at least: a value of more elements cannot fit into one output."""
+_WORDS: Final = {None: "", True: "true", False: "false"}
+
+
+def text_of(value: Any) -> str:
+    """The text of a value in mixed text.
+
+    null is "", booleans and numbers are as in JSON, lists and objects are compact JSON with sorted keys.
+
+    Raises:
+        Fault: it has no text (bytes that are not UTF-8, a foreign object), or a text above the limit.
+    """
+    if value.__class__ is str:
+        return value
+    if value is None or value is True or value is False:
+        return _WORDS[value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, bytes):
+        return _decoded(value)
+    require_bounded(value)
+    try:
+        text = orjson.dumps(value, default=_jsonable, option=_OPTIONS).decode()
+    except (TypeError, ValueError, RecursionError):
+        raise Fault(f"{kind(value)} holds something that is not JSON and has no text") from None
+    if len(text) > LIMIT:
+        raise Fault("the text is above 10 MiB")
+    return text
+
+
+def to_text(value: Any) -> str:
+    """The text of a value, as it stands inside a longer text.
+
+    Raises:
+        EvaluationError: it has none, or one above 10 MiB.
+    """
+    try:
+        return text_of(value)
+    except Fault as fault:
+        raise EvaluationError(str(fault)) from None
+
+
+def truthy(value: Any) -> bool:
+    """False for null, false, 0, 0.0, "", [] and {}; true for all else."""
+    return bool(value)
+
+
+def plain(value: Any) -> Any:
+    """A value as it is handed out: a lazy list as a list, a foreign mapping as an object, all else as it is."""
+    if isinstance(value, LazyList):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, LazyList | Mapping):
+        return plain(value)
+    raise TypeError(kind(value))
+
+
+def require_bounded(value: Any) -> None:
+    """Refuse a value that is too large to be written or compared; shared parts count each time they occur.
+
+    ``[x, x]`` made forty times over takes no memory, but a walk over it never ends.
+    """
+    if not isinstance(value, dict | list | LazyList | tuple):
+        return
+    count, stack = 0, [value]
+    while stack:
+        part = stack.pop()
+        count += len(part)
+        if count > _MAX_NODES:
+            raise Fault("the value has too many elements")
+        parts = part.values() if isinstance(part, dict) else part
+        stack.extend(child for child in parts if isinstance(child, dict | list | LazyList | tuple))
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Fault("bytes that are not UTF-8 have no text") from None

@@ -1,0 +1,41 @@
+"""① YAML → Workflow."""
+
+from attune_ray.model.given import apply_schema
+from attune_ray.model.graph import components, data_edges, entry_tasks, inbound, unreachable
+from attune_ray.model.parse import parse_workflow
+from attune_ray.model.schema import to_json_schema
+from attune_ray.model.workflow import (
+    Backoff,
+    Cache,
+    CancellationPolicy,
+    OnItemError,
+    Resources,
+    Retry,
+    Task,
+    TaskType,
+    Tolerate,
+    Transition,
+    Workflow,
+)
+
+__all__ = [
+    "Backoff",
+    "Cache",
+    "CancellationPolicy",
+    "OnItemError",
+    "Resources",
+    "Retry",
+    "Task",
+    "TaskType",
+    "Tolerate",
+    "Transition",
+    "Workflow",
+    "apply_schema",
+    "components",
+    "data_edges",
+    "entry_tasks",
+    "inbound",
+    "parse_workflow",
+    "to_json_schema",
+    "unreachable",
+]

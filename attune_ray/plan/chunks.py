@@ -1,0 +1,95 @@
+"""Cutting a fan-out into chunks: arithmetic on ranges, nothing else."""
+
+from dataclasses import dataclass
+
+__all__ = ["Chunk", "ChunkId", "Items", "Shape", "next_size", "split", "widths"]
+
+ChunkId = int
+Items = range | tuple[int, ...]
+
+_GROWTH = 4  # a chunk is at most this many times larger than the one measured: first durations are noisy
+_SMALLEST_SHARE = 8  # of the chunk that the time would allow
+_TAIL = 2  # towards the end each lane gets at least this many chunks, so that none waits long for the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How wide a fan-out may run; decided when it is prepared, by its action's kind and the executor's size.
+
+    Attributes:
+        lanes: chunks in flight at once.
+        width: items at once over all lanes (``concurrency``), or None: every lane is as wide as ``lane_width``.
+        lane_width: items at once within one chunk; 1 for actions that run one after the other.
+        target_s: seconds of work that a chunk should hold.
+        first_items: items of the first chunks, before a duration is known.
+        max_items: upper bound of a chunk.
+    """
+
+    lanes: int
+    width: int | None = None
+    lane_width: int = 1
+    target_s: float = 0.15
+    first_items: int = 16
+    max_items: int = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Some items of a fan-out that travel together.
+
+    Attributes:
+        items: their indexes: a range, or a tuple where failed items are tried again.
+        attempt: 1-based, the same for all its items.
+        width: items that may run at once within it.
+        crashes: workers that died under exactly these items.
+    """
+
+    id: ChunkId
+    items: Items
+    attempt: int = 1
+    width: int = 1
+    crashes: int = 0
+
+
+def widths(shape: Shape) -> tuple[int, ...]:
+    """How many items at once each lane may run; their sum never exceeds ``shape.width``.
+
+    >>> widths(Shape(lanes=4, width=10, lane_width=256))
+    (3, 3, 2, 2)
+    >>> widths(Shape(lanes=4, width=3))
+    (1, 1, 1)
+    """
+    if shape.width is None:
+        return (shape.lane_width,) * shape.lanes
+    lanes = min(shape.lanes, shape.width)
+    share, rest = divmod(shape.width, lanes)
+    return tuple(min(share + (lane < rest), shape.lane_width) for lane in range(lanes))
+
+
+def next_size(shape: Shape, *, remaining: int, width: int, last_items: int, item_s: float | None) -> int:
+    """Items of the next chunk, 1..remaining.
+
+    Chunks grow from ``first_items`` to ``target_s`` of work, and shrink towards the end of the fan-out so that no lane
+    waits long for the last one; but never below an eighth of ``target_s``, where sending them would cost more than
+    it saves.
+
+    Args:
+        remaining: items not yet handed out, ≥ 1.
+        width: items at once within the chunk: with fewer a lane is not filled.
+        last_items: items of the largest chunk that ``item_s`` was measured on.
+        item_s: mean seconds of a lane per item so far, or None when no chunk has ended.
+    """
+    if item_s is None:
+        wanted, least = shape.first_items, 1
+    else:
+        by_time = int(shape.target_s / item_s) if item_s > 0 else shape.max_items
+        wanted = min(by_time, last_items * _GROWTH, shape.max_items)
+        least = wanted // _SMALLEST_SHARE
+    tail = remaining // (shape.lanes * _TAIL)
+    return max(1, min(remaining, max(width, least, min(wanted, tail))))
+
+
+def split(items: Items) -> tuple[Items, Items]:
+    """Two halves of at least two items, in order."""
+    middle = len(items) // 2
+    return items[:middle], items[middle:]

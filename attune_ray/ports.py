@@ -1,0 +1,171 @@
+"""What the coordinator needs of the world, in its own words; adapters live in ``dispatch`` and ``observe``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from attune_ray.actions import Action
+from attune_ray.engine import Event, TaskRunId
+from attune_ray.plan import Chunk, Plan, PlanTask, Shape
+
+__all__ = [
+    "ChunkReport",
+    "Clock",
+    "Executor",
+    "Observer",
+    "OpenTask",
+    "RunContext",
+    "RunView",
+    "StoredResult",
+    "TaskOrder",
+]
+
+
+class StoredResult(Protocol):
+    """The result of an ended task run, wherever it is."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the task did."""
+
+    def view(self) -> Any:
+        """What expressions see of it (LANGUAGE §5); decodes no more than is read. May wait for another machine."""
+
+    def detached(self) -> "StoredResult":
+        """The same in this process's memory, for when its cluster is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """What the expressions of a run may read at one moment; a new value for every change.
+
+    Attributes:
+        given: the parameters as they were given; ``parameters`` has the schema's defaults as well.
+        variables_version: grows with every publish, so that an unchanged context is put once.
+        results: task name → result of its latest run.
+    """
+
+    run_id: str
+    given: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    variables_version: int = 0
+    results: Mapping[str, StoredResult] = field(default_factory=dict)
+    config: Any = None
+    keystore: Any = None
+    system: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOrder:
+    """One task run that is to be opened.
+
+    Attributes:
+        concurrency: items at once over the whole cluster; None: as wide as the executor.
+        now: the moment at which the task run starts, UTC, ISO 8601.
+    """
+
+    run: TaskRunId
+    task: PlanTask
+    action: Action
+    context: RunContext
+    concurrency: int | None
+    now: str
+
+
+class OpenTask(Protocol):
+    """A task run that is ready for its chunks."""
+
+    @property
+    def n_items(self) -> int:
+        """How many items it has; 1 for a plain task."""
+
+    @property
+    def shape(self) -> Shape:
+        """How wide it may run here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkReport:
+    """What became of a chunk; the results themselves stay with the executor.
+
+    Attributes: as of ``engine.ChunkDone``, and
+        worker: the process that ran it, as ``host:pid``.
+        context_bytes_decoded: encoded bytes of context that it made that process decode.
+    """
+
+    n_succeeded: int
+    n_failed: int = 0
+    retryable: tuple[int, ...] = ()
+    retry_after_s: float | None = None
+    elapsed_s: float = 0.0
+    timed_out: bool = False
+    worker: str = ""
+    context_bytes_decoded: int = 0
+
+
+_Task = TypeVar("_Task", bound=OpenTask)
+
+
+class Executor(Protocol[_Task]):
+    """Runs the chunks of tasks somewhere, and keeps their results.
+
+    What it hands out as an open task, it alone gets back.
+    """
+
+    async def open(self, order: TaskOrder) -> _Task:
+        """Make a task run ready: its context and its items go where chunks will find them.
+
+        Raises:
+            AttuneError: it cannot run: a template, the items or the action's parameters are wrong.
+        """
+
+    async def run(self, task: _Task, chunk: Chunk) -> ChunkReport:
+        """Run a chunk and store its results. A cancelled call stops the chunk.
+
+        Raises:
+            WorkerCrashedError: the process that ran it died; nothing of it is stored.
+        """
+
+    async def fail(self, task: _Task, chunk: Chunk, reason: str) -> ChunkReport:
+        """Store that the items of a chunk failed without having run to an end."""
+
+    def result(self, task: _Task, *, succeeded: bool) -> StoredResult:
+        """The result of a task run whose chunks have all ended."""
+
+    def failure(self, error: str) -> StoredResult:
+        """The result of a task run that could not be opened."""
+
+
+class Clock(Protocol):
+    """The time of the world."""
+
+    def now(self) -> str:
+        """UTC, ISO 8601 with microseconds and ``Z``."""
+
+    async def sleep(self, delay_s: float) -> None:
+        """Wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What an observer may know of a run besides its events."""
+
+    run_id: str
+    plan: Plan
+
+
+class Observer(Protocol):
+    """Sees every fact of a run after it was applied; never decides. One that raises is removed and logged."""
+
+    def started(self, view: RunView) -> None:
+        """A run begins."""
+
+    def saw(self, run_id: str, event: Event) -> None:
+        """A fact was applied."""
+
+    def warned(self, run_id: str, warning: str) -> None:
+        """Something is odd but does not stop the run."""
+
+    def ended(self, run_id: str, status: str) -> None:
+        """A run has ended."""

@@ -1,0 +1,77 @@
+"""Everything that can be set, in frozen groups; each default with its unit and its reason."""
+
+import os
+from dataclasses import dataclass, field
+
+__all__ = ["FanOutSettings", "LimitSettings", "RaySettings", "Settings"]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaySettings:
+    """Where Ray runs.
+
+    Attributes:
+        address: of a running cluster (``auto``, or ``host:port`` of its head); None: a local one, started when needed.
+        num_cpus: slots of a local cluster; None: the cores this process may use.
+        object_store_bytes: size of a local cluster's object store; None: Ray's own choice.
+    """
+
+    address: str | None = None
+    num_cpus: int | None = None
+    object_store_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FanOutSettings:
+    """How a fan-out is cut into chunks."""
+
+    target_chunk_s: float = 0.15
+    """Seconds of work in a chunk: a Ray task costs ~1 ms, so 0.15 s keeps the overhead below 1 %."""
+    target_async_chunk_s: float = 1.0
+    """The same for async actions, whose chunks end with their slowest item: longer, so that the tail weighs less."""
+    first_chunk_items: int = 16
+    """Items in the first chunks, before any duration is known."""
+    max_chunk_items: int = 20_000
+    """Upper bound of a chunk: its batch stays below a few MB, and progress is shown at least this often."""
+    chunks_per_slot: int = 2
+    """Chunks in flight per slot: one runs, one is there when it ends."""
+    async_width: int = 256
+    """Items at once per slot for async actions: enough for 50 ms calls to be bound by the CPU."""
+    blocking_width: int = 32
+    """Items at once per slot for blocking actions, each in a thread (8 MB of address space, ~20 KB of memory)."""
+    inline_width: int = 256
+    """Items at once for inline actions, which run in the coordinator's own loop."""
+    max_crashes: int = 3
+    """Deaths of a worker that one item may cause before it fails as crashed; Ray's own retries are off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Bounds that keep a run from eating its machine."""
+
+    task_runs: int = 10_000
+    """Task runs in one run (a fan-out counts once): a cycle that never ends is stopped here."""
+    failed_items_listed: int = 1_000
+    """Failed items named in ``failed_items``; the counts are always exact."""
+    cache_bytes: int = 256 * 1024 * 1024
+    """Encoded bytes of decoded context kept per worker process (decoded JSON takes about five times as much)."""
+    timeout_grace_s: float = 5.0
+    """Seconds that an overrun item has to end before its worker is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of an engine."""
+
+    ray: RaySettings = field(default_factory=RaySettings)
+    fan_out: FanOutSettings = field(default_factory=FanOutSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+    @property
+    def slots(self) -> int:
+        """Chunks that a local cluster can run at once."""
+        return self.ray.num_cpus or _cores()

@@ -1,0 +1,173 @@
+"""Evaluate, render, and simulate runs without a cluster."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attune_ray.actions import Action, Catalog
+from attune_ray.coordinator import Coordinator, RunResult, World
+from attune_ray.engine import RunState
+from attune_ray.errors import Location
+from attune_ray.expression import ItemContext, WorkflowContext, compile_condition, compile_expression, compile_value
+from attune_ray.model import Workflow, apply_schema, parse_workflow, to_json_schema
+from attune_ray.plan import build
+from attune_ray.ports import Observer, RunContext
+from attune_ray.testing.clock import ManualClock, VirtualLoop
+from attune_ray.testing.script import Execution, ScriptedExecutor, scripted_action
+
+__all__ = ["Simulation", "condition", "evaluate", "load_workflow", "render", "simulate"]
+
+_RUN_ID = "simulated"
+
+
+def load_workflow(text: str) -> Workflow:
+    """Parse and check the YAML text of a workflow.
+
+    Raises:
+        InvalidWorkflowError: with all its problems.
+    """
+    return parse_workflow(text)
+
+
+def evaluate(expression: str, context: Mapping[str, Any] | None = None) -> Any:
+    """The value of one expression, written without braces.
+
+    Args:
+        context: any of ``parameters``, ``vars``, ``task``, ``config``, ``keystore``, ``item``, ``index``, and
+            ``last`` (``{result, outcome}``) for ``result()`` and its like.
+
+    Raises:
+        ExpressionError: it cannot be compiled, or has no value here.
+
+    >>> evaluate("length(parameters.xs) * 2", {"parameters": {"xs": [1, 2, 3]}})
+    6
+    """
+    return compile_expression(expression).render(_scope(context or {}))
+
+
+def render(template: Any, context: Mapping[str, Any] | None = None) -> Any:
+    """A JSON value with its templates rendered; types are kept where a text is one expression and nothing else.
+
+    >>> render({"n": "{{ item }}", "text": "item {{ item }}"}, {"item": 5, "index": 0})
+    {'n': 5, 'text': 'item 5'}
+    """
+    return compile_value(template).render(_scope(context or {}))
+
+
+def condition(text: str, context: Mapping[str, Any] | None = None) -> bool:
+    """Whether a condition holds, with or without braces.
+
+    >>> condition("result().code == 200", {"last": {"result": {"code": 200}, "outcome": "succeeded"}})
+    True
+    """
+    return bool(compile_condition(text).render(_scope(context or {})))
+
+
+@dataclass(slots=True)
+class Simulation:
+    """A simulated run.
+
+    Attributes:
+        status: ``completed``, ``failed`` or ``cancelled``.
+        result: what the run returns.
+        variables: the workflow variables at its end.
+        executions: every attempt of every item, in the order of starting.
+        warnings: what went wrong without failing the run.
+        run: the whole of it, as ``Engine.run`` returns it.
+    """
+
+    status: str
+    result: dict[str, Any]
+    variables: dict[str, Any]
+    executions: list[Execution]
+    warnings: list[str]
+    run: RunResult = field(repr=False)
+
+
+def simulate(
+    workflow: str | Workflow,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    actions: Mapping[str, Mapping[str, Any]] | None = None,
+    workflows: Mapping[str, str] | None = None,  # noqa: ARG001  sub-workflows are refused when they are planned
+    parameter_schema: Mapping[str, Any] | None = None,
+    action_schemas: Mapping[str, Mapping[str, Any]] | None = None,
+    config: Any = None,
+    keystore: Any = None,
+    default_concurrency: int = 1,
+    observers: tuple[Observer, ...] = (),
+) -> Simulation:
+    """Run a workflow on the real engine with scripted actions, in virtual time and in this process.
+
+    Args:
+        workflow: YAML text, or a loaded workflow.
+        actions: action reference → script, see ``ScriptedExecutor``; ``core.*`` ones that have none are real.
+        workflows: reference → YAML text of actions that are workflows.
+        parameter_schema: a schema in place of the workflow's own.
+        action_schemas: action reference → schema of its parameters.
+        default_concurrency: items at once where a task does not say.
+
+    Raises:
+        InvalidWorkflowError: the workflow has problems.
+        InvalidParametersError: the parameters do not fit its schema.
+    """
+    loaded = workflow if isinstance(workflow, Workflow) else load_workflow(workflow)
+    scripted = ScriptedExecutor(
+        actions or {},
+        {ref: to_json_schema(schema) for ref, schema in (action_schemas or {}).items()},
+        default_concurrency,
+    )
+    catalog: dict[str, Action] = {**Catalog(), **{ref: scripted_action(ref) for ref in actions or {}}}
+    schema = loaded.parameters if parameter_schema is None else to_json_schema(parameter_schema)
+    given = dict(parameters or {})
+    context = RunContext(
+        run_id=_RUN_ID,
+        given=given,
+        parameters=apply_schema(schema, given, location=Location(loaded.source)),
+        variables=dict(loaded.vars),
+        config=config,
+        keystore=keystore,
+        system={"workflow_start": "2026-01-01T00:00:00.000000Z", "run_id": _RUN_ID},
+    )
+    world = World(
+        actions=catalog,
+        executor_for=lambda action: scripted if action.ref in scripted.scripts else scripted.inline,
+        local=scripted.inline,
+        clock=ManualClock(),
+    )
+
+    async def run() -> RunResult:
+        coordinator = Coordinator(build(loaded), context, RunState(build(loaded)), world, list(observers))
+        return await coordinator.run()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        result = runner.run(run())
+    return Simulation(
+        status=result.status.value,
+        result=result.result,
+        variables=dict(result.variables),
+        executions=scripted.executions,
+        warnings=result.warnings,
+        run=result,
+    )
+
+
+def _scope(context: Mapping[str, Any]) -> ItemContext:
+    scope = WorkflowContext(
+        parameters=context.get("parameters", {}),
+        variables=context.get("vars", {}),
+        tasks=context.get("task", {}),
+        config=context.get("config"),
+        keystore=context.get("keystore"),
+        system={"workflow_start": "2026-01-01T00:00:00.000000Z", "run_id": _RUN_ID},
+        now="2026-01-01T00:00:00.000000Z",
+        seed="",
+    ).for_task()
+    if "item" in context:
+        scope.item = context["item"]
+    if "index" in context:
+        scope.index = context["index"]
+    if "last" in context:
+        scope.result, scope.outcome = context["last"]["result"], context["last"]["outcome"]
+    return scope
