@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from attune_ray.actions import Action
-from attune_ray.engine import Event, TaskRunId
+from attune_ray.engine import Event, RunState, TaskRunId
 from attune_ray.plan import Chunk, Plan, PlanTask, Shape
 
 __all__ = [
@@ -149,10 +149,15 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """What an observer may know of a run besides its events."""
+    """What an observer may know of a run besides its events.
+
+    Attributes:
+        state: as the engine holds it, to be read only: it moves on between one event and the next.
+    """
 
     run_id: str
     plan: Plan
+    state: RunState
 
 
 class Observer(Protocol):

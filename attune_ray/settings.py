@@ -30,11 +30,12 @@ class FanOutSettings:
     """How a fan-out is cut into chunks."""
 
     target_chunk_s: float = 0.15
-    """Seconds of work in a chunk: a Ray task costs ~1 ms, so 0.15 s keeps the overhead below 1 %."""
+    """Seconds of work in a chunk: a Ray task costs ~1 ms, so 0.15 s keeps the overhead below 1 %. A worker that has
+    spent them starts no further item, and hands the rest of its chunk back."""
     target_async_chunk_s: float = 1.0
     """The same for async actions, whose chunks end with their slowest item: longer, so that the tail weighs less."""
-    first_chunk_items: int = 16
-    """Items in the first chunks, before any duration is known."""
+    first_chunk_items: int = 4_096
+    """Upper bound of the first chunks, before any duration is known; what a worker has no time for comes back."""
     max_chunk_items: int = 20_000
     """Upper bound of a chunk: its batch stays below a few MB, and progress is shown at least this often."""
     chunks_per_slot: int = 2

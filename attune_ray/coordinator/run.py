@@ -106,7 +106,7 @@ class Coordinator:
             EngineError: a bug of ours; everything that ran for this run has been stopped.
         """
         began = time.perf_counter()
-        self._observe(lambda observer: observer.started(RunView(self.context.run_id, self.plan)))
+        self._observe(lambda observer: observer.started(RunView(self.context.run_id, self.plan, self.state)))
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group

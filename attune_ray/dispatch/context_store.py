@@ -28,12 +28,12 @@ class ContextStore:
 
     def __init__(self, put: _Put) -> None:
         self._put = put
-        self._snapshots: dict[tuple[Any, ...], Any] = {}
+        self._snapshots: dict[tuple[Any, ...], tuple[Snapshot, list[Any]]] = {}
         self._entries: dict[tuple[Any, ...], Entry] = {}
         self._rows: dict[int, tuple[LocalRows, RayRows]] = {}
 
-    def snapshot_ref(self, context: RunContext, references: References) -> Any:
-        """A reference to the snapshot that holds what ``references`` name; the same one while the context is the same.
+    def snapshot(self, context: RunContext, references: References) -> Snapshot:
+        """The snapshot that holds what ``references`` name; the same one while the context is the same.
 
         O(results that are named), and O(bytes) only for values that were not put before.
         """
@@ -48,8 +48,8 @@ class ContextStore:
         )
         if key not in self._snapshots:
             snapshot = self._snapshot(context, references, names)
-            # the results are kept beside the reference: their ids in the key stay theirs
-            self._snapshots[key] = (self._put(snapshot), [context.results[name] for name in names])
+            # the results are kept beside it: their ids in the key stay theirs
+            self._snapshots[key] = (snapshot, [context.results[name] for name in names])
         return self._snapshots[key][0]
 
     def forget(self, run_id: str) -> None:

@@ -1,14 +1,14 @@
 """Chunks on Ray workers: the context is put once, orders carry references and a range."""
 
 import asyncio
-import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from attune_ray.actions import Catalog
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
-from attune_ray.dispatch.orders import Held, crashed_rows, failure, program_of, shape_of
+from attune_ray.dispatch.orders import Held, crashed_rows, failure, order_of, program_of, shape_of
+from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows, RayRows
 from attune_ray.errors import AttuneError, EngineError, UsageError, WorkerCrashedError
@@ -17,8 +17,6 @@ from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import Settings
 
 __all__ = ["RayExecutor"]
-
-_log = logging.getLogger("attune_ray")
 
 
 @dataclass(slots=True)
@@ -30,7 +28,6 @@ class RayExecutor:
     cluster: Cluster
     _store: ContextStore | None = None
     _sources_ref: Any = None
-    _in_flight: set[Any] = field(default_factory=set)
 
     async def open(self, order: TaskOrder) -> Held:
         """Put what the task may read, and have its items made where their data is.
@@ -41,40 +38,22 @@ class RayExecutor:
         program = program_of(order, self.settings.limits)
         order.action.check((order.action.select(program.given) if program.given is not None else program.input).keys())
         slots = await self.cluster.slots()
-        from attune_ray.dispatch.remote import ChunkOrder, Spec  # noqa: PLC0415  imports ray
-
-        store = self._connected()
-        spec = Spec(
-            program=program,
-            snapshot_ref=store.snapshot_ref(order.context, order.task.references),
-            sources_ref=self._sources_ref,
-            cache_bytes=self.settings.limits.cache_bytes,
-        )
-        n_items, items_ref = 1, None
-        if program.is_fan_out:
-            n_items, items_ref = await self._make_items(ChunkOrder(_put(spec), None))
-            spec = Spec(
-                program=program,
-                snapshot_ref=spec.snapshot_ref,
-                sources_ref=spec.sources_ref,
-                items_ref=items_ref,
-                cache_bytes=spec.cache_bytes,
-            )
+        spec_ref = self._put_spec(order, program)
+        n_items, items_ref = await self._make_items(spec_ref) if program.is_fan_out else (1, None)
         return Held(
             program=program,
             n_items=n_items,
             shape=shape_of(order, self.settings.fan_out, slots),
-            work=_put(spec),
+            work=spec_ref,
             items=items_ref,
             max_failed_items=self.settings.limits.failed_items_listed,
         )
 
     async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
         """Send a chunk and wait for its summary; its rows stay in the object store."""
-        from attune_ray.dispatch.remote import ChunkOrder  # noqa: PLC0415
+        from attune_ray.dispatch.remote import to_bytes  # noqa: PLC0415  imports ray
 
-        order = ChunkOrder(task.work, chunk.items, chunk.attempt, chunk.width)
-        summary, rows_ref = await self._perform(order)
+        summary, rows_ref = await _perform(task.work, task.items, to_bytes(order_of(task, chunk)))
         return task.keep(chunk, RayRows(rows_ref), summary)
 
     async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
@@ -95,45 +74,53 @@ class RayExecutor:
         if self._store is not None:
             self._store.forget(run_id)
 
-    def _connected(self) -> ContextStore:
+    def _put_spec(self, order: TaskOrder, program: Program) -> Any:
+        """Put what the chunks of a task run share; the large parts of it are put once per version of the context."""
+        from attune_ray.dispatch.remote import Spec  # noqa: PLC0415  imports ray
+
         if self._store is None:
             self._sources_ref = _put_sources(self.catalog)
             self._store = ContextStore(_put)
-        return self._store
+        spec = Spec(
+            program=program,
+            snapshot=self._store.snapshot(order.context, order.task.references),
+            sources_ref=self._sources_ref,
+            cache_bytes=self.settings.limits.cache_bytes,
+        )
+        return _put(spec)
 
-    async def _make_items(self, order: Any) -> tuple[int, Any]:
-        answer, items_ref = await self._perform(order)
+    async def _make_items(self, spec_ref: Any) -> tuple[int, Any]:
+        """Have a worker make the items of a fan-out; their number, and where they are."""
+        from attune_ray.dispatch.remote import MAKE_ITEMS  # noqa: PLC0415  imports ray
+
+        answer, items_ref = await _perform(spec_ref, None, MAKE_ITEMS)
         if isinstance(answer, AttuneError):
             raise answer
         return answer, items_ref
 
-    async def _perform(self, order: Any) -> tuple[Any, Any]:
-        """Run the remote function; a cancelled wait kills what it waits for.
 
-        Raises:
-            WorkerCrashedError: its process died.
-            EngineError: it raised, which our remote code never should.
-        """
-        import ray  # noqa: PLC0415
+async def _perform(spec_ref: Any, items_ref: Any, told: bytes) -> tuple[Any, Any]:
+    """Run the remote function: its answer, and where it keeps the rest. A cancelled wait kills what it waits for.
 
-        answer_ref, kept_ref = _submit(order)
-        try:
-            return await answer_ref, kept_ref
-        except asyncio.CancelledError:
-            ray.cancel(answer_ref, force=True)
-            raise
-        except ray.exceptions.RayTaskError as error:
-            raise EngineError(f"a worker failed outside any action: {error}") from error
-        except ray.exceptions.RayError as error:
-            raise WorkerCrashedError(_crash(error)) from error
+    Raises:
+        WorkerCrashedError: its process died.
+        EngineError: it raised, which our remote code never should.
+    """
+    import ray  # noqa: PLC0415
 
-
-def _submit(order: Any) -> tuple[Any, Any]:
-    """Send an order; the references to its two answers."""
     from attune_ray.dispatch.remote import perform  # noqa: PLC0415
 
-    refs: Any = perform.options(enable_task_events=False).remote(order)
-    return refs[0], refs[1]
+    refs: Any = perform.remote(spec_ref, items_ref, told)
+    answer_ref, kept_ref = refs
+    try:
+        return await answer_ref, kept_ref
+    except asyncio.CancelledError:
+        ray.cancel(answer_ref, force=True)
+        raise
+    except ray.exceptions.RayTaskError as error:
+        raise EngineError(f"a worker failed outside any action: {error}") from error
+    except ray.exceptions.RayError as error:
+        raise WorkerCrashedError(_crash(error)) from error
 
 
 def _put(value: Any) -> Any:

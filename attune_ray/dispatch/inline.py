@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from attune_ray.dispatch.orders import Held, crashed_rows, failure, program_of, shape_of
+from attune_ray.dispatch.orders import Held, crashed_rows, failure, order_of, program_of, shape_of
 from attune_ray.dispatch.worker.chunk import run_chunk_async
 from attune_ray.dispatch.worker.program import encode_items, open_work
 from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
@@ -41,10 +41,7 @@ class InlineExecutor:
 
     async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
         """Run a chunk, many items at once."""
-        cache = DecodedCache()
-        summary, rows = await run_chunk_async(
-            task.work, chunk.items, attempt=chunk.attempt, width=chunk.width, cache=cache, decoded_before=0
-        )
+        summary, rows = await run_chunk_async(task.work, order_of(task, chunk))
         return task.keep(chunk, LocalRows(rows), summary)
 
     async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:

@@ -5,6 +5,7 @@ from typing import Any
 
 from attune_ray.actions import Kind
 from attune_ray.dispatch.worker.attempt import Summary, failed_rows
+from attune_ray.dispatch.worker.chunk import Order
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
@@ -13,7 +14,7 @@ from attune_ray.plan import Chunk, Shape
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
 
-__all__ = ["Held", "crashed_rows", "failure", "program_of", "report_of", "shape_of"]
+__all__ = ["Held", "crashed_rows", "failure", "order_of", "program_of", "report_of", "shape_of"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,8 +37,8 @@ class Held:
     max_failed_items: int = 1_000
 
     def keep(self, chunk: Chunk, source: RowSource, summary: Summary) -> ChunkReport:
-        """Note where the rows of a chunk are."""
-        self.parts.append(Part(chunk.items, source))
+        """Note where the rows of a chunk are: of its first items, where its time was up before the last."""
+        self.parts.append(Part(chunk.items[: summary.n_succeeded + summary.n_failed], source))
         self.n_succeeded += summary.n_succeeded
         return report_of(summary)
 
@@ -93,6 +94,11 @@ def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
         first_items=settings.first_chunk_items,
         max_items=settings.max_chunk_items,
     )
+
+
+def order_of(held: Held, chunk: Chunk) -> Order:
+    """What a worker is told of a chunk."""
+    return Order(indexes=chunk.items, attempt=chunk.attempt, width=chunk.width, budget_s=held.shape.target_s)
 
 
 def report_of(summary: Summary) -> ChunkReport:

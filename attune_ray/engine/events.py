@@ -76,7 +76,8 @@ class ChunkDone:
     """A chunk has ended; its results are stored.
 
     Attributes:
-        n_succeeded, n_failed: items; their sum is short of the chunk's size only where ``on_item_error: stop`` cut it.
+        n_succeeded, n_failed: items; the chunk's items beyond their sum, its last ones, were not started: its time was
+            up, or ``on_item_error: stop`` ended it.
         retryable: indexes of the failed items that may be tried again.
         retry_after_s: the wait that an action asked for, or None.
         elapsed_s: seconds from the first item's start to the last one's end.

@@ -17,23 +17,24 @@ def feed(run: TaskRun, fan_out: FanOut) -> list[Command]:
     commands: list[Command] = []
     while fan_out.free_widths and (fan_out.ready or _has_more(fan_out)):
         width = fan_out.free_widths.pop()
-        chunk = replace(fan_out.ready.popleft(), width=width) if fan_out.ready else _next_chunk(fan_out, width)
+        chunk = _ready_chunk(fan_out, width) if fan_out.ready else _next_chunk(fan_out, width)
         fan_out.in_flight[chunk.id] = chunk
         commands.append(SubmitChunk(run.id, chunk))
     return commands
 
 
 def chunk_done(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkDone) -> list[Command]:
-    """Count what ended, and give what may be tried again another attempt."""
+    """Count what ended, and give what was not started, or may be tried again, to other chunks."""
     chunk = _take_back(fan_out, event.chunk)
-    _measure(fan_out, chunk, event.elapsed_s)
+    n_ended = event.n_succeeded + event.n_failed
+    _measure(fan_out, n_ended, event.elapsed_s)
     again = _items_to_retry(fan_out, task, chunk, event)
     fan_out.n_succeeded += event.n_succeeded
     fan_out.n_failed += event.n_failed - len(again)
-    fan_out.n_left_out += len(chunk.items) - event.n_succeeded - event.n_failed
     fan_out.timed_out = event.timed_out
     if task.stops_on_error and fan_out.n_failed > _tolerated(task, fan_out):
         stop(fan_out)
+    _put_back(fan_out, chunk, n_ended)
     if not again:
         return []
     if fan_out.stopped:
@@ -101,17 +102,33 @@ def _new_id(fan_out: FanOut) -> int:
     return fan_out.n_chunks
 
 
+def _ready_chunk(fan_out: FanOut, width: int) -> Chunk:
+    """The chunk that is due, or as much of it as a chunk should hold now; the rest of it stays due."""
+    chunk = fan_out.ready.popleft()
+    size = _size(fan_out, len(chunk.items) + fan_out.n_items - fan_out.next_index, width)
+    if chunk.crashes == 0 and size < len(chunk.items):
+        rest = replace(chunk, id=_new_id(fan_out), items=chunk.items[size:])
+        fan_out.ready.appendleft(rest)
+        chunk = replace(chunk, items=chunk.items[:size])
+    return replace(chunk, width=width)
+
+
 def _next_chunk(fan_out: FanOut, width: int) -> Chunk:
     start = fan_out.next_index
-    size = next_size(
+    size = _size(fan_out, fan_out.n_items - start, width)
+    fan_out.next_index = start + size
+    return Chunk(id=_new_id(fan_out), items=range(start, start + size), width=width)
+
+
+def _size(fan_out: FanOut, remaining: int, width: int) -> int:
+    return next_size(
         fan_out.shape,
-        remaining=fan_out.n_items - start,
+        n_items=fan_out.n_items,
+        remaining=remaining,
         width=width,
         last_items=fan_out.largest_chunk,
         item_s=fan_out.item_s,
     )
-    fan_out.next_index = start + size
-    return Chunk(id=_new_id(fan_out), items=range(start, start + size), width=width)
 
 
 def _take_back(fan_out: FanOut, chunk_id: int) -> Chunk:
@@ -120,10 +137,19 @@ def _take_back(fan_out: FanOut, chunk_id: int) -> Chunk:
     return chunk
 
 
-def _measure(fan_out: FanOut, chunk: Chunk, elapsed_s: float) -> None:
+def _measure(fan_out: FanOut, n_items: int, elapsed_s: float) -> None:
     fan_out.lane_s += elapsed_s
-    fan_out.measured_items += len(chunk.items)
-    fan_out.largest_chunk = max(fan_out.largest_chunk, len(chunk.items))
+    fan_out.measured_items += n_items
+    fan_out.largest_chunk = max(fan_out.largest_chunk, n_items)
+
+
+def _put_back(fan_out: FanOut, chunk: Chunk, n_ended: int) -> None:
+    """The items of a chunk that were not started are the next to be sent, unless nothing more is."""
+    rest = chunk.items[n_ended:]
+    if fan_out.stopped:
+        fan_out.n_left_out += len(rest)
+    elif rest:
+        fan_out.ready.appendleft(Chunk(id=_new_id(fan_out), items=rest, attempt=chunk.attempt))
 
 
 def _items_to_retry(fan_out: FanOut, task: PlanTask, chunk: Chunk, event: ChunkDone) -> tuple[int, ...]:

@@ -1,1 +1,1 @@
-"""What can be seen of a run: metrics, memory, progress, reports."""
+"""What can be seen of a run: progress, memory, reports."""

@@ -7,9 +7,8 @@ __all__ = ["Chunk", "ChunkId", "Items", "Shape", "next_size", "split", "widths"]
 ChunkId = int
 Items = range | tuple[int, ...]
 
-_GROWTH = 4  # a chunk is at most this many times larger than the one measured: first durations are noisy
+_GROWTH = 16  # a chunk is at most this many times larger than the one measured: first durations are noisy
 _SMALLEST_SHARE = 8  # of the chunk that the time would allow
-_TAIL = 2  # towards the end each lane gets at least this many chunks, so that none waits long for the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class Shape:
         lanes: chunks in flight at once.
         width: items at once over all lanes (``concurrency``), or None: every lane is as wide as ``lane_width``.
         lane_width: items at once within one chunk; 1 for actions that run one after the other.
-        target_s: seconds of work that a chunk should hold.
+        target_s: seconds of work that a chunk should hold; a worker starts no item of it after them.
         first_items: items of the first chunks, before a duration is known.
         max_items: upper bound of a chunk.
     """
@@ -29,7 +28,7 @@ class Shape:
     width: int | None = None
     lane_width: int = 1
     target_s: float = 0.15
-    first_items: int = 16
+    first_items: int = 4_096
     max_items: int = 20_000
 
 
@@ -66,27 +65,29 @@ def widths(shape: Shape) -> tuple[int, ...]:
     return tuple(min(share + (lane < rest), shape.lane_width) for lane in range(lanes))
 
 
-def next_size(shape: Shape, *, remaining: int, width: int, last_items: int, item_s: float | None) -> int:
+def next_size(shape: Shape, *, n_items: int, remaining: int, width: int, last_items: int, item_s: float | None) -> int:
     """Items of the next chunk, 1..remaining.
 
-    Chunks grow from ``first_items`` to ``target_s`` of work, and shrink towards the end of the fan-out so that no lane
-    waits long for the last one; but never below an eighth of ``target_s``, where sending them would cost more than
-    it saves.
+    The first chunks share the items evenly, up to ``first_items`` each: a worker hands back what it has no time for, so
+    a guess that is too large costs nothing. Later ones hold ``target_s`` of work, and shrink towards the end of the
+    fan-out so that no lane waits long for the last one; but not below an eighth of ``target_s``, where sending them
+    would cost more than it saves.
 
     Args:
+        n_items: items of the whole fan-out.
         remaining: items not yet handed out, ≥ 1.
         width: items at once within the chunk: with fewer a lane is not filled.
         last_items: items of the largest chunk that ``item_s`` was measured on.
         item_s: mean seconds of a lane per item so far, or None when no chunk has ended.
     """
     if item_s is None:
-        wanted, least = shape.first_items, 1
+        size = min(shape.first_items, -(-n_items // shape.lanes))
     else:
         by_time = int(shape.target_s / item_s) if item_s > 0 else shape.max_items
         wanted = min(by_time, last_items * _GROWTH, shape.max_items)
-        least = wanted // _SMALLEST_SHARE
-    tail = remaining // (shape.lanes * _TAIL)
-    return max(1, min(remaining, max(width, least, min(wanted, tail))))
+        least = min(wanted, by_time // _SMALLEST_SHARE)
+        size = max(least, min(wanted, remaining // shape.lanes))
+    return max(1, min(remaining, max(width, size)))
 
 
 def split(items: Items) -> tuple[Items, Items]:

@@ -101,7 +101,7 @@ class ScriptedExecutor:
         for row, (index, scope) in enumerate(_scopes(work, chunk)):
             await self._attempt(task, recorder, row, index, scope)
         elapsed_s = asyncio.get_running_loop().time() - began_s
-        summary = recorder.summary(elapsed_s=elapsed_s, worker="simulated", context_bytes_decoded=0)
+        summary = recorder.summary(elapsed_s=elapsed_s, worker="simulated")
         return task.keep(chunk, LocalRows(recorder.rows), summary)
 
     async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:

@@ -7,7 +7,7 @@ from attune_ray.actions.output import Output
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.results import TaskView
-from attune_ray.dispatch.worker.rows import FAILED, LEFT_OUT, SUCCEEDED, Rows
+from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 from attune_ray.errors import (
     ActionTimeoutError,
     AttuneError,
@@ -61,12 +61,12 @@ class Recorder:
 
     @classmethod
     def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> "Recorder":
-        """An empty recorder: every row is left out until it is told otherwise."""
+        """An empty recorder, with room for every item."""
         n_rows = len(indexes)
         rows = Rows(
             index=indexes,
             attempt=attempt,
-            status=[LEFT_OUT] * n_rows,
+            status=[FAILED] * n_rows,
             data=[None] * n_rows,
             error=[None] * n_rows,
             duration_us=[0] * n_rows,
@@ -131,7 +131,11 @@ class Recorder:
             stored["error"] += f" (retry.on_error: {error})"
             return False
 
-    def summary(self, *, elapsed_s: float, worker: str, context_bytes_decoded: int) -> Summary:
+    def ended_rows(self) -> Rows:
+        """The rows of the items that were started; they are the first ones, since items start in order."""
+        return self.rows.first(self.n_succeeded + self.n_failed)
+
+    def summary(self, *, elapsed_s: float, worker: str) -> Summary:
         """What the coordinator is told."""
         return Summary(
             n_succeeded=self.n_succeeded,
@@ -140,7 +144,6 @@ class Recorder:
             retry_after_s=self.retry_after_s,
             elapsed_s=elapsed_s,
             worker=worker,
-            context_bytes_decoded=context_bytes_decoded,
         )
 
 

@@ -3,55 +3,63 @@
 import asyncio
 import contextlib
 import functools
+import math
 import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from attune_ray.actions.python import Kind
 from attune_ray.dispatch.worker.attempt import Recorder, Summary
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.rows import Rows
-from attune_ray.dispatch.worker.snapshot import DecodedCache
 from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
 from attune_ray.errors import ActionTimeoutError
 from attune_ray.expression import ItemContext
 
-__all__ = ["run_chunk", "run_chunk_async", "timed_out", "worker_name"]
+__all__ = ["Order", "run_chunk", "run_chunk_async", "timed_out", "worker_name"]
 
 _Call = Callable[[dict[str, Any]], Awaitable[Any]]
 _Scopes = Iterator[tuple[int, ItemContext]]
 
 
-def run_chunk(
-    work: Work, indexes: range | tuple[int, ...], *, attempt: int, width: int, cache: DecodedCache, decoded_before: int
-) -> tuple[Summary, Rows]:
-    """Run some items of a task in this process, from a thread without an event loop.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Which items of a task to run, and how.
 
-    Args:
+    Attributes:
+        indexes: of the items: a range, or a tuple of those that are tried again.
+        attempt: 1-based, the same for all.
         width: items at once, for async and blocking actions; others run one after the other.
-        decoded_before: what ``cache.bytes_decoded`` was before the work was opened.
+        budget_s: seconds after which no further item is started; the first always is.
     """
+
+    indexes: range | tuple[int, ...]
+    attempt: int = 1
+    width: int = 1
+    budget_s: float = math.inf
+
+
+def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
+    """Run some items of a task in this process, from a thread without an event loop."""
     if work.action.kind is not Kind.SYNC:
-        run = run_chunk_async(work, indexes, attempt=attempt, width=width, cache=cache, decoded_before=decoded_before)
-        return _loop().run_until_complete(run)
-    recorder = Recorder.of(work, indexes, attempt)
+        return _loop().run_until_complete(run_chunk_async(work, order))
+    recorder = Recorder.of(work, order.indexes, order.attempt)
     began = time.perf_counter()
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
-        _run_in_turn(recorder, _scopes(work, indexes), watch)
-    return _finished(recorder, began, cache, decoded_before)
+        _run_in_turn(recorder, _scopes(work, order.indexes), watch, began + order.budget_s)
+    return _finished(recorder, began)
 
 
-async def run_chunk_async(
-    work: Work, indexes: range | tuple[int, ...], *, attempt: int, width: int, cache: DecodedCache, decoded_before: int
-) -> tuple[Summary, Rows]:
+async def run_chunk_async(work: Work, order: Order) -> tuple[Summary, Rows]:
     """The same inside a running event loop: up to ``width`` items at once, started in the order of their indexes."""
-    recorder = Recorder.of(work, indexes, attempt)
+    recorder = Recorder.of(work, order.indexes, order.attempt)
     began = time.perf_counter()
-    scopes = _scopes(work, indexes)
-    width = max(1, min(width, len(indexes)))
+    scopes = _until(_scopes(work, order.indexes), began + order.budget_s)
+    width = max(1, min(order.width, len(order.indexes)))
     with _caller(work, width) as call:
         if width == 1:
             await _run_lane(recorder, scopes, call)
@@ -59,7 +67,7 @@ async def run_chunk_async(
             async with asyncio.TaskGroup() as lanes:
                 for _ in range(width):
                     lanes.create_task(_run_lane(recorder, scopes, call))
-    return _finished(recorder, began, cache, decoded_before)
+    return _finished(recorder, began)
 
 
 def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
@@ -71,7 +79,15 @@ def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
     return ((row, for_item(item, index)) for row, (item, index) in enumerate(items))
 
 
-def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None) -> None:
+def _until(scopes: _Scopes, deadline: float) -> _Scopes:
+    """Hand out items until the time is up."""
+    for row, scope in scopes:
+        yield row, scope
+        if time.perf_counter() > deadline:
+            return
+
+
+def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadline: float) -> None:
     """One item after the other: the loop whose every microsecond counts."""
     work, function, clock = recorder.work, recorder.work.action.function, time.perf_counter_ns
     for row, scope in scopes:
@@ -91,7 +107,7 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None) -> No
             recorder.failed(row, scope, error, (clock() - began) // 1000)
         else:
             recorder.returned(row, scope, value, (clock() - began) // 1000)
-        if recorder.is_stopped:
+        if recorder.is_stopped or time.perf_counter() > deadline:
             return
 
 
@@ -150,13 +166,8 @@ def timed_out(work: Work) -> ActionTimeoutError:
     return ActionTimeoutError(f"Execution timed out after {work.program.timeout_s:g} seconds")
 
 
-def _finished(recorder: Recorder, began: float, cache: DecodedCache, decoded_before: int) -> tuple[Summary, Rows]:
-    summary = recorder.summary(
-        elapsed_s=time.perf_counter() - began,
-        worker=worker_name(),
-        context_bytes_decoded=cache.bytes_decoded - decoded_before,
-    )
-    return summary, recorder.rows
+def _finished(recorder: Recorder, began: float) -> tuple[Summary, Rows]:
+    return recorder.summary(elapsed_s=time.perf_counter() - began, worker=worker_name()), recorder.ended_rows()
 
 
 @functools.cache

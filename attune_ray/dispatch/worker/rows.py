@@ -9,10 +9,10 @@ from attune_ray.dispatch.worker.encoding import decode
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FAILED", "LEFT_OUT", "SUCCEEDED", "AnyRows", "BatchRows", "Rows"]
+__all__ = ["FAILED", "SUCCEEDED", "AnyRows", "BatchRows", "Rows"]
 
-SUCCEEDED, FAILED, LEFT_OUT = 0, 1, 2
-"""The values of the ``status`` column; a row is left out when ``on_item_error: stop`` ended its chunk before it."""
+SUCCEEDED, FAILED = 0, 1
+"""The values of the ``status`` column."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Rows:
 
     Attributes:
         index: of the item in its fan-out; a range where the chunk was one.
-        status: SUCCEEDED, FAILED or LEFT_OUT.
+        status: SUCCEEDED or FAILED.
         data: JSON of what the action returned; None for other rows.
         error: why a row failed; None for other rows.
         attempt: the number of the attempt that made the row, one for the whole chunk.
@@ -34,6 +34,19 @@ class Rows:
     data: list[bytes | None] = field(default_factory=list)
     error: list[str | None] = field(default_factory=list)
     duration_us: list[int] = field(default_factory=list)
+
+    def first(self, n_rows: int) -> "Rows":
+        """The first rows alone."""
+        if n_rows == len(self.status):
+            return self
+        return Rows(
+            self.index[:n_rows],
+            self.attempt,
+            self.status[:n_rows],
+            self.data[:n_rows],
+            self.error[:n_rows],
+            self.duration_us[:n_rows],
+        )
 
     def value(self, row: int) -> Any:
         """The decoded value of a row; None where it did not succeed."""

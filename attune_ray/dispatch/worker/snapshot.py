@@ -96,7 +96,7 @@ class TaskViews(Mapping[str, Any]):
 
 
 def open_context(
-    snapshot: Snapshot, references: References, cache: DecodedCache, *, now: str, seed: str
+    snapshot: Snapshot, references: References, *, cache: DecodedCache, now: str, seed: str
 ) -> WorkflowContext:
     """The context of a snapshot: of its shared values only those that ``references`` names are decoded."""
     needs_variables = bool(references.variables) or references.all_variables
