@@ -20,7 +20,7 @@ from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encod
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
 from attune_ray.errors import AttuneError
 
-__all__ = ["MAKE_ITEMS", "Spec", "perform", "to_bytes"]
+__all__ = ["MAKE_ITEMS", "WARM_UP", "Spec", "perform", "to_bytes"]
 
 _OPENED = 16
 """Task runs that a worker keeps open: more fan-outs than that at once compile anew."""
@@ -43,6 +43,8 @@ class Spec:
 
 MAKE_ITEMS = b"items"
 """The order to make the items of a fan-out."""
+WARM_UP = b"warm up"
+"""The order to do nothing, which importing this module is a part of."""
 
 
 def to_bytes(order: Order) -> bytes:
@@ -58,17 +60,20 @@ def _order(told: bytes) -> Order:
     return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s)
 
 
-def _perform(spec: Spec, items: EncodedItems | None, told: bytes) -> tuple[Any, Any]:
+def _perform(spec: Spec | None, items: EncodedItems | None, told: bytes) -> tuple[Any, Any]:
     """Run a chunk, or make the items of a fan-out.
 
     Args:
+        spec: None with WARM_UP.
         items: those of the fan-out; None for a plain task.
-        told: MAKE_ITEMS, or an order as ``to_bytes`` gives it.
+        told: WARM_UP, MAKE_ITEMS, or an order as ``to_bytes`` gives it.
 
     Returns:
         A summary for the coordinator (or the number of items, or an error), and what stays in the object store: the
         rows as an Arrow record batch, or the items.
     """
+    if spec is None:
+        return None, None
     process = _process()
     if told == MAKE_ITEMS:
         return process.make_items(spec)

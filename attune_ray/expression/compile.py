@@ -13,6 +13,7 @@ from jinja2 import nodes
 
 from attune_ray.expression import operators, runtime
 from attune_ray.expression.block import Block
+from attune_ray.expression.constants import fresh
 from attune_ray.expression.context import ItemContext
 from attune_ray.expression.filters import FILTERS, TESTS
 from attune_ray.expression.functions import FUNCTIONS
@@ -133,15 +134,21 @@ class Code:
             parts = [self.value(entry, f"{path}.{key}" if path else str(key)) for key, entry in value.items()]
             if all(part is None for part in parts):
                 return None
-            entries = [part or self._constant(entry) for part, entry in zip(parts, value.values(), strict=True)]
+            entries = [part or self._fresh(entry) for part, entry in zip(parts, value.values(), strict=True)]
             return ast.Dict(keys=[ast.Constant(key) for key in value], values=entries)
         if isinstance(value, list | tuple):
             parts = [self.value(entry, f"{path}[{at}]") for at, entry in enumerate(value)]
             if all(part is None for part in parts):
                 return None
-            entries = [part or self._constant(entry) for part, entry in zip(parts, value, strict=True)]
+            entries = [part or self._fresh(entry) for part, entry in zip(parts, value, strict=True)]
             return ast.List(elts=entries, ctx=ast.Load())
         return None
+
+    def _fresh(self, value: Any) -> ast.expr:
+        """A part without templates, made anew each time: what an action does to its input stays its own."""
+        if not isinstance(value, Mapping | list | tuple):
+            return self._constant(value)
+        return ast.Call(func=self._constant(fresh(value)), args=[], keywords=[])
 
     def text(self, text: str, path: str) -> ast.expr | None:
         """One text; None if it is literal."""

@@ -1,7 +1,8 @@
 """A compiled template: what it reads, what it gives, and where it fails."""
 
 import ast
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from jinja2 import nodes
 
 from attune_ray.errors import AttuneError, EvaluationError, ExpressionSyntaxError
 from attune_ray.expression.compile import FILENAME, Code, Site
+from attune_ray.expression.constants import decoded, encoded_or_none, fresh
 from attune_ray.expression.context import ItemContext
 from attune_ray.expression.explain import reason_for
 from attune_ray.expression.parse import Expression, excerpt, has_expression, is_pure, parse_expression
@@ -17,6 +19,7 @@ from attune_ray.expression.references import References
 __all__ = ["Template", "compile_condition", "compile_expression", "compile_text", "compile_value"]
 
 _Kind = Literal["value", "condition", "expression"]
+_MAX_CACHED_BYTES = 64 * 1024  # of a value with its templates; larger ones are compiled where they are used
 
 
 class Template:
@@ -25,8 +28,8 @@ class Template:
     Evaluating it is pure: the same scope gives the same value, each time and on each machine.
 
     Attributes:
-        render: ``render(scope) -> value``. Parts without templates are shared between calls; what holds a template is
-            new each time. Raises EvaluationError.
+        render: ``render(scope) -> value``. Lists and objects that are written in it are new each time; what an
+            expression takes from the context is shared with it. Raises EvaluationError.
         references: what it reads from its context.
         is_constant: there is no template in it; ``render`` gives the value that was compiled.
     """
@@ -41,7 +44,7 @@ class Template:
         try:
             body = _BODIES[kind](code, source, path)
             self.is_constant = body is None
-            self.render = (lambda _: source) if body is None else code.function(body, self._explained)
+            self.render = _constant(source) if body is None else code.function(body, self._explained)
         except (RecursionError, MemoryError):
             raise ExpressionSyntaxError("the value is nested too deeply", path=path) from None
         self.references: References = code.references
@@ -89,6 +92,33 @@ def _evaluated(node: nodes.Node, site: Site | None, scope: ItemContext) -> Any:
     return code.function(body, lambda error, _: error)(scope)
 
 
+def _constant(value: Any) -> Callable[[ItemContext], Any]:
+    if not isinstance(value, Mapping | list | tuple):
+        return lambda _: value
+    make = fresh(value)
+    return lambda _: make()
+
+
+def _compiled(kind: _Kind, value: Any, path: str) -> Template:
+    """A template, compiled once per process: runs of a workflow, and the tasks of a fan-out, ask for the same ones."""
+    if isinstance(value, str):
+        return _of_text(kind, value, path)
+    encoded = encoded_or_none(value)
+    if encoded is None or len(encoded) > _MAX_CACHED_BYTES:
+        return Template(kind, value, path)
+    return _of_encoded(encoded, path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_text(kind: _Kind, text: str, path: str) -> Template:
+    return Template(kind, text, path)
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_encoded(encoded: bytes, path: str) -> Template:
+    return Template("value", decoded(encoded), path)
+
+
 def _value_body(code: Code, value: Any, path: str) -> ast.expr | None:
     return code.value(value, path)
 
@@ -127,12 +157,12 @@ def compile_value(value: Any, *, path: str = "") -> Template:
     Raises:
         ExpressionSyntaxError: an expression in it is wrong; names its path and offset.
     """
-    return Template("value", value, path)
+    return _compiled("value", value, path)
 
 
 def compile_text(text: str, *, path: str = "") -> Template:
     """One text that may be a template; as `compile_value`."""
-    return Template("value", text, path)
+    return _compiled("value", text, path)
 
 
 def compile_condition(text: str, *, path: str = "") -> Template:
@@ -144,7 +174,7 @@ def compile_condition(text: str, *, path: str = "") -> Template:
     Raises:
         ExpressionSyntaxError: an expression in it is wrong.
     """
-    return Template("condition", text, path)
+    return _compiled("condition", text, path)
 
 
 def compile_expression(text: str, *, path: str = "") -> Template:
@@ -153,4 +183,4 @@ def compile_expression(text: str, *, path: str = "") -> Template:
     Raises:
         ExpressionSyntaxError: it is wrong.
     """
-    return Template("expression", text, path)
+    return _compiled("expression", text, path)

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attune_ray.engine import Event, Phase, TaskRunId, TaskStatus
-from attune_ray.engine.events import CancelRequested, RunStarted, TransitionsEvaluated
+from attune_ray.engine import CancelRequested, Event, RunStarted, TaskRunId, TaskStatus, TransitionsEvaluated
 from attune_ray.ports import RunView
 
 __all__ = ["Progress", "TaskProgress"]
@@ -77,7 +76,7 @@ class Progress:
         if self._view is None or self._view.run_id != run_id:
             return
         if isinstance(event, RunStarted | TransitionsEvaluated | CancelRequested):
-            for run in [*self.live, *(run for run in self._view.state.live if run not in self.live)]:
+            for run in sorted(self._view.state.live.keys() ^ self.live.keys()):
                 self._look(self._view, run)
         else:
             self._look(self._view, event.run)
@@ -94,8 +93,6 @@ class Progress:
             if found is None:
                 return  # a late report
             known = self.live[run] = TaskProgress(run, view.plan.tasks[run.task].is_fan_out, self.clock())
-        elif found is not None and found.phase is not Phase.RUNNING:
-            return
         if found is None:
             known.status, known.ended_s = view.state.tasks[run.task].status, self.clock()
             del self.live[run]

@@ -53,7 +53,7 @@ def seconds(duration_s: float) -> str:
     """
     if duration_s < 1:
         return f"{duration_s:.3f} s"
-    if duration_s < 60:  # noqa: PLR2004  seconds of a minute
+    if duration_s < 60:
         return f"{duration_s:.1f} s"
     minutes, rest_s = divmod(round(duration_s), 60)
     hours, rest_min = divmod(minutes, 60)

@@ -1,0 +1,78 @@
+"""The view for logs and pipes: plain lines, no more than one per task and second."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from attune_ray.engine import Event, TaskRunId
+from attune_ray.observe.progress import Progress, TaskProgress
+from attune_ray.observe.text import harmless, seconds
+from attune_ray.ports import RunView
+
+__all__ = ["PlainLines", "told"]
+
+_BETWEEN_LINES_S = 1.0
+
+
+class PlainLines:
+    """A line when a task starts and when it ends; in between at most one per second for a fan-out.
+
+    Args:
+        title: the workflow's name.
+        clock: seconds; read when a fact arrives, never polled.
+    """
+
+    def __init__(self, title: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._title = title
+        self._stream = stream or sys.stderr
+        self._progress = Progress(self._changed, clock)
+        self._told_s: dict[TaskRunId, float] = {}
+
+    def started(self, view: RunView) -> None:
+        """Name the run."""
+        self._progress.started(view)
+        self.say(f"run {view.run_id}: {harmless(self._title)}")
+
+    def saw(self, run_id: str, event: Event) -> None:
+        """Write what has changed."""
+        self._progress.saw(run_id, event)
+
+    def warned(self, run_id: str, warning: str) -> None:
+        """Nothing: warnings are listed at the end."""
+
+    def ended(self, run_id: str, status: str) -> None:
+        """Nothing: the report follows."""
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing to leave behind."""
+
+    def _changed(self, task: TaskProgress) -> None:
+        now_s, name = self._progress.clock(), harmless(str(task.run))
+        if task.ended_s is not None:
+            self._told_s.pop(task.run, None)
+            counts = f", {told(task, now_s)}" if task.is_fan_out and task.n_items is not None else ""
+            self.say(f"{name}: {task.status.value} in {seconds(task.elapsed_s(now_s))}{counts}")
+        elif task.run not in self._told_s:
+            if task.n_items is not None:
+                self._told_s[task.run] = now_s
+                self.say(f"{name}: started" + (f", {task.n_items:,} items" if task.is_fan_out else ""))
+        elif task.is_fan_out and now_s - self._told_s[task.run] >= _BETWEEN_LINES_S:
+            self._told_s[task.run] = now_s
+            self.say(f"{name}: {told(task, now_s)}")
+
+
+def told(task: TaskProgress, now_s: float) -> str:
+    """``430 of 1,000 items, 2 failed, 210 items/s, 2.7 s left``: what is known of it."""
+    parts = [f"{task.n_done:,} of {task.n_items or 0:,} items"]
+    if task.n_failed:
+        parts.append(f"{task.n_failed:,} failed")
+    if (rate := task.rate(now_s)) is not None:
+        parts.append(f"{rate:,.0f} items/s" if rate >= 10 else f"{rate:.1f} items/s")
+    if task.ended_s is None and (eta_s := task.eta_s(now_s)) is not None:
+        parts.append(f"{seconds(eta_s)} left")
+    return ", ".join(parts)
