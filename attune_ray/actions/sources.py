@@ -92,7 +92,7 @@ def _file_source(path: Path) -> FileSource:
 def _import(source: ModuleSource) -> ModuleType:
     try:
         return importlib.import_module(source.name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"cannot import the actions module {source.name!r}: {_told(error)}") from error
 
 
@@ -114,7 +114,7 @@ def _execute(source: FileSource) -> ModuleType:
     sys.modules[name] = module  # before it runs: dataclasses and pickles look themselves up by module name
     try:
         exec(compile(source.text, source.path, "exec"), vars(module))  # noqa: S102  the user's own code
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UsageError(f"cannot load the actions of {source.path}: {_told(error)}") from error
     return module
@@ -125,5 +125,5 @@ def _decorated(values: Iterable[object]) -> list[Action]:
     return [action for action in found if action is not None]
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

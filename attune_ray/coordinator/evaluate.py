@@ -34,12 +34,14 @@ class _Views(Mapping[str, Any]):
         return len(self._results)
 
 
-def workflow_context(context: RunContext, *, now: str, seed: str) -> WorkflowContext:
-    """The context of an evaluation in the coordinator."""
+def workflow_context(
+    context: RunContext, *, now: str, seed: str, views: Mapping[str, Any] | None = None
+) -> WorkflowContext:
+    """The context of an evaluation in the coordinator; ``views`` of results are shared by several."""
     return WorkflowContext(
         parameters=context.parameters,
         variables=context.variables,
-        tasks=_Views(context.results),
+        tasks=_Views(context.results) if views is None else views,
         config=context.config,
         keystore=context.keystore,
         system=context.system,
@@ -77,11 +79,11 @@ def end_task(task: PlanTask, context: RunContext, outcome: Outcome, *, now: str,
     All whose condition holds fire; what one publishes is seen by the conditions after it. A condition that errors
     counts as ``succeeded()``, a failed publish leaves its variable as it was; both are warnings.
     """
-    ending = Ending(context)
-    result = context.results[task.name]
+    ending, views = Ending(context), _Views(context.results)
+    result = views[task.name] if task.reads_result else None
     any_decision = False
     for place, transition in enumerate(task.transitions):
-        scope = workflow_context(ending.context, now=now, seed=f"{seed}/{place}").for_end(result.view(), outcome)
+        scope = workflow_context(ending.context, now=now, seed=seed, views=views).for_end(result, outcome)
         if transition.default and any_decision:
             continue
         if not _holds(transition, scope, ending, f"task {task.name}"):

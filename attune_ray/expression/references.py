@@ -27,6 +27,7 @@ class References:
         parameters: the run's parameters are read.
         item: ``item`` or ``index`` is read.
         result: ``result()``, ``succeeded()``, ``failed()`` or ``timed_out()`` is called.
+        result_value: ``result()`` is: what ended must be decoded, not only how it did.
         config: the pack's configuration is read.
         keystore: a secret is read.
         task_sites: (name, path in the value, offset in its text) of each place where a task is named.
@@ -39,6 +40,7 @@ class References:
     parameters: bool = False
     item: bool = False
     result: bool = False
+    result_value: bool = False
     config: bool = False
     keystore: bool = False
     task_sites: tuple[tuple[str, str, int], ...] = ()
@@ -53,6 +55,7 @@ class References:
             parameters=self.parameters or other.parameters,
             item=self.item or other.item,
             result=self.result or other.result,
+            result_value=self.result_value or other.result_value,
             config=self.config or other.config,
             keystore=self.keystore or other.keystore,
             task_sites=self.task_sites + other.task_sites,
@@ -108,7 +111,7 @@ def _without(children: list[nodes.Node], others: list[nodes.Node]) -> list[nodes
 
 def _reference(name: str, key: object, site: tuple[str, int]) -> References:  # noqa: PLR0911 - a table of names
     if name.endswith("()"):
-        return References(result=name in _RESULT_CALLS)
+        return References(result=name in _RESULT_CALLS, result_value=name == "result()")
     named = key if isinstance(key, str) else None
     if name in TASKS:
         if named is None:

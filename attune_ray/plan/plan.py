@@ -36,6 +36,12 @@ class PlanTransition:
     default: bool
     decision: bool
 
+    @property
+    def reads_result(self) -> bool:
+        """Whether it needs the value of ``result()``."""
+        by_condition = self.when is not None and self.when.references.result_value
+        return by_condition or any(template is None or template.references.result_value for _, template in self.publish)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanTask:
@@ -49,6 +55,7 @@ class PlanTask:
         cycle: the tasks of its cycle, itself included; empty when it lies on none.
         repeats: it may run more than once: it lies on a cycle or behind one.
         when, concurrency: compiled; None where the task has none (or a plain number of lanes).
+        reads_result: a transition reads ``result()``, not only whether the task succeeded.
         references: what the templates that a worker renders read: its input, ``with_items``, ``retry.on_error``.
         is_fan_out: it has ``with_items``.
     """
@@ -62,6 +69,7 @@ class PlanTask:
     when: Template | None = None
     concurrency: Template | None = None
     transitions: tuple[PlanTransition, ...] = ()
+    reads_result: bool = False
     references: References = field(default_factory=References)
 
     @property
@@ -113,8 +121,10 @@ def build(workflow: Workflow) -> Plan:
     edges = data_edges(workflow.tasks)
     cycles = components(workflow.tasks)
     repeating = _reachable(workflow.tasks, cycles)
-    tasks = {
-        task.name: PlanTask(
+    tasks = {}
+    for task in workflow.tasks:
+        transitions = tuple(_transition(transition, f"next[{place}]") for place, transition in enumerate(task.next))
+        tasks[task.name] = PlanTask(
             task=task,
             needs=_needs(task, len(sources[task.name])),
             is_join=task.join is not None,
@@ -125,11 +135,10 @@ def build(workflow: Workflow) -> Plan:
             concurrency=compile_text(task.concurrency, path="concurrency")
             if isinstance(task.concurrency, str)
             else None,
-            transitions=tuple(_transition(transition, f"next[{place}]") for place, transition in enumerate(task.next)),
+            transitions=transitions,
+            reads_result=any(transition.reads_result for transition in transitions),
             references=_references(task),
         )
-        for task in workflow.tasks
-    }
     waiting: dict[str, list[str]] = {}
     for name, names in edges.items():
         for other in sorted(names):
@@ -158,6 +167,10 @@ def _needs(task: Task, n_inbound: int) -> int:
     if task.join == "all":
         return max(1, n_inbound)
     return task.join or 1
+
+
+def _concurrency(task: Task) -> Template | None:
+    return compile_text(task.concurrency, path="concurrency") if isinstance(task.concurrency, str) else None
 
 
 def _transition(transition: Transition, path: str) -> PlanTransition:

@@ -156,21 +156,28 @@ def _stored_output(output: Output, duration_us: int, *, is_python: bool) -> dict
     if output.stdout is not None and "data" not in stored:
         stored["stdout"] = output.stdout
     if not succeeded:
-        stored["error"] = output.error or f"Command exited with code {output.exit_code}"
+        stored["error"] = _storable(output.error or f"Command exited with code {output.exit_code}")
     return stored
 
 
 def _stored_failure(error: BaseException, duration_us: int) -> dict[str, Any]:
-    text = str(error) if isinstance(error, AttuneError) else f"{type(error).__name__}: {error}"
-    stored = {
-        "exit_code": 1,
-        "duration_ms": duration_us // 1000,
-        "succeeded": False,
-        "error": text.encode("utf-8", "replace").decode()[:_MAX_ERROR_CHARACTERS],
-    }
+    text = _text_of(error) if isinstance(error, AttuneError) else f"{type(error).__name__}: {_text_of(error)}"
+    stored = {"exit_code": 1, "duration_ms": duration_us // 1000, "succeeded": False, "error": _storable(text)}
     if isinstance(error, ActionTimeoutError):
         stored["timed_out"] = True
     return stored
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  an action's error may be of any class, and its text may raise anything
+        return "(its text cannot be read)"
+
+
+def _storable(text: str) -> str:
+    """An error text as rows keep it: valid Unicode, and not too long."""
+    return text[:_MAX_ERROR_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 def failed_rows(

@@ -24,6 +24,10 @@ __all__ = ["Order", "run_chunk", "run_chunk_async", "timed_out", "worker_name"]
 
 _Call = Callable[[dict[str, Any]], Awaitable[Any]]
 _Scopes = Iterator[tuple[int, ItemContext]]
+_Faults = tuple[type[BaseException], ...]
+
+_OUR_STOPS: _Faults = (KeyboardInterrupt, GeneratorExit)
+"""What stops the process that a chunk runs in, and is not its item's outcome, where that is the coordinator's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class Order:
 def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
     """Run some items of a task in this process, from a thread without an event loop."""
     if work.action.kind is not Kind.SYNC:
-        return _loop().run_until_complete(run_chunk_async(work, order))
+        return _loop().run_until_complete(run_chunk_async(work, order, stops=(GeneratorExit,)))
     recorder = Recorder.of(work, order.indexes, order.attempt)
     began = time.perf_counter()
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
@@ -54,19 +58,21 @@ def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
     return _finished(recorder, began)
 
 
-async def run_chunk_async(work: Work, order: Order) -> tuple[Summary, Rows]:
-    """The same inside a running event loop: up to ``width`` items at once, started in the order of their indexes."""
+async def run_chunk_async(work: Work, order: Order, *, stops: _Faults = _OUR_STOPS) -> tuple[Summary, Rows]:
+    """The same inside a running event loop: up to ``width`` items at once, started in the order of their indexes.
+
+    Args:
+        stops: what ends the chunk when it is raised; anything else is the outcome of an item.
+    """
     recorder = Recorder.of(work, order.indexes, order.attempt)
     began = time.perf_counter()
     scopes = _until(_scopes(work, order.indexes), began + order.budget_s)
     width = max(1, min(order.width, len(order.indexes)))
-    with _caller(work, width) as call:
-        if width == 1:
-            await _run_lane(recorder, scopes, call)
-        else:
-            async with asyncio.TaskGroup() as lanes:
-                for _ in range(width):
-                    lanes.create_task(_run_lane(recorder, scopes, call))
+    owner = asyncio.current_task()
+    with _caller(work, n_threads=len(order.indexes)) as call:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(width):
+                lanes.create_task(_run_lane(recorder, scopes, call, owner, stops))
     return _finished(recorder, began)
 
 
@@ -102,8 +108,10 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadl
                 if watch is not None:
                     watch.end()
         except Overrun:
+            if watch is not None:
+                watch.end()  # it may have come in the midst of the one above
             recorder.failed(row, scope, timed_out(work), (clock() - began) // 1000)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an action raises is its item's outcome
+        except BaseException as error:  # noqa: BLE001  whatever an action raises is its item's outcome
             recorder.failed(row, scope, error, (clock() - began) // 1000)
         else:
             recorder.returned(row, scope, value, (clock() - began) // 1000)
@@ -111,7 +119,9 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadl
             return
 
 
-async def _run_lane(recorder: Recorder, scopes: _Scopes, call: _Call) -> None:
+async def _run_lane(
+    recorder: Recorder, scopes: _Scopes, call: _Call, owner: "asyncio.Task[Any] | None", stops: _Faults
+) -> None:
     """One of the lanes that share the items: each takes the next when it is free."""
     work, clock = recorder.work, time.perf_counter_ns
     for row, scope in scopes:
@@ -123,8 +133,10 @@ async def _run_lane(recorder: Recorder, scopes: _Scopes, call: _Call) -> None:
             values = work.input_of(scope)
             async with timeout:
                 value = await call(values)
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+        except stops:
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled(owner):
                 raise
             fault = timed_out(work) if timeout.expired() else error
             recorder.failed(row, scope, fault, (clock() - began) // 1000)
@@ -133,13 +145,17 @@ async def _run_lane(recorder: Recorder, scopes: _Scopes, call: _Call) -> None:
 
 
 @contextlib.contextmanager
-def _caller(work: Work, width: int) -> Iterator[_Call]:
-    """How an action is awaited: an async one as it is, a blocking one in threads, an inline one in the loop."""
+def _caller(work: Work, n_threads: int) -> Iterator[_Call]:
+    """How an action is awaited: an async one as it is, a blocking one in threads, an inline one in the loop.
+
+    Args:
+        n_threads: there are never more than lanes, and those that overran: an item does not wait for one of them.
+    """
     function = work.action.function
-    threads = ThreadPoolExecutor(width, "attune-blocking") if work.action.kind is Kind.BLOCKING else None
+    threads = ThreadPoolExecutor(n_threads, "attune-blocking") if work.action.kind is Kind.BLOCKING else None
 
     async def call_in_thread(values: dict[str, Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(threads, functools.partial(function, **values))
+        return await asyncio.get_running_loop().run_in_executor(threads, _call_in_thread, function, values)
 
     async def call_in_loop(values: dict[str, Any]) -> Any:
         await asyncio.sleep(0)  # others have their turn between two items
@@ -155,10 +171,24 @@ def _caller(work: Work, width: int) -> Iterator[_Call]:
             threads.shutdown(wait=False, cancel_futures=True)  # an overrun thread cannot be stopped, only left
 
 
-def _is_cancelled() -> bool:
-    """Whether this lane is told to stop; an action may also raise CancelledError by itself, which is its failure."""
+def _call_in_thread(function: Callable[..., Any], values: dict[str, Any]) -> Any:
+    try:
+        return function(**values)
+    except StopIteration as error:  # a future never ends with it
+        raise RuntimeError("the action raised StopIteration") from error
+
+
+def _is_cancelled(owner: "asyncio.Task[Any] | None") -> bool:
+    """Whether the chunk is told to stop.
+
+    An action may also raise CancelledError by itself, or cancel its own task: that is its failure, and nobody else's.
+    """
+    if owner is not None and owner.cancelling() > 0:
+        return True
     lane = asyncio.current_task()
-    return lane is not None and lane.cancelling() > 0
+    while lane is not None and lane.cancelling() > 0:
+        lane.uncancel()
+    return False
 
 
 def timed_out(work: Work) -> ActionTimeoutError:

@@ -47,12 +47,12 @@ def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR09
     match value:
         case dict():
             for key, part in value.items():
-                if not isinstance(key, str):
+                if type(key) is not str:
                     return f"{where}: the key {key!r} is of type {type(key).__name__}, JSON keys are text"
                 if fault := _find_fault(part, f"{path}{_step(key)}", depth + 1):
                     return fault
             return None
-        case list() | tuple() | LazyList():
+        case list() | LazyList() | tuple() if not hasattr(value, "_fields"):  # a named tuple is a leaf that is refused
             faults = (_find_fault(part, f"{path}[{index}]", depth + 1) for index, part in enumerate(value))
             return next((fault for fault in faults if fault), None)
         case int() if not -(2**63) <= value < 2**64:

@@ -51,7 +51,7 @@ class EncodedItems:
 
     def detached(self) -> "EncodedItems":
         """The same in memory of this process."""
-        return EncodedItems(bytes(self.data), list(self.offsets))
+        return EncodedItems(bytes(self.data), self.offsets.copy())
 
     def take(self, indexes: Sequence[int]) -> list[Any]:
         """The decoded items of a range, or of single indexes."""

@@ -233,8 +233,6 @@ class FailedItems(LazyList):
 
     @cached_property
     def _listed(self) -> list[dict[str, Any]]:
-        if not self._fan_out.n_failed:
-            return []
         failures = self._results.failures(self._fan_out.max_failed_items)
         items = self._fan_out.open_items().take([index for index, _ in failures])
         return [
@@ -242,7 +240,7 @@ class FailedItems(LazyList):
         ]
 
     def __len__(self) -> int:
-        return min(self._fan_out.n_failed, self._fan_out.max_failed_items)
+        return len(self._listed) if self._fan_out.n_failed else 0  # fewer than failed: some did not run at all
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
