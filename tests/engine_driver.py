@@ -1,12 +1,17 @@
 """Drives the pure engine: plans from YAML, events in, orders out, invariants checked after every step."""
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from attune_ray.engine import (
+    CancelChunk,
+    CancelRequested,
     ChunkDone,
+    ChunkLost,
     Command,
     EvaluateTransitions,
     Event,
+    FailChunk,
     FinishRun,
     PrepareTask,
     RunStarted,
@@ -14,8 +19,10 @@ from attune_ray.engine import (
     RunStatus,
     StartTimer,
     SubmitChunk,
+    TaskNotPrepared,
     TaskPrepared,
     TaskRunId,
+    TaskSkipped,
     TimerFired,
     TransitionsEvaluated,
     step,
@@ -25,10 +32,18 @@ from attune_ray.plan import Chunk, Shape, build
 
 __all__ = ["Driver"]
 
+_Order = TypeVar("_Order", StartTimer, PrepareTask, SubmitChunk, FailChunk, EvaluateTransitions)
+
 
 @dataclass
 class Driver:
-    """One run of the engine; ``open`` are the orders that have not been answered."""
+    """One run of the engine.
+
+    Attributes:
+        open: orders that have not been answered, oldest first.
+        finished: the last order of the run, once it has come.
+        submitted: every chunk that was sent.
+    """
 
     yaml: str
     max_task_runs: int = 10_000
@@ -40,7 +55,7 @@ class Driver:
     def __post_init__(self) -> None:
         """Start the run."""
         self.state = RunState(build(parse_workflow(self.yaml)), self.max_task_runs, self.max_crashes)
-        self.tell(RunStarted())
+        self.began = self.tell(RunStarted())
 
     def tell(self, event: Event) -> list[Command]:
         """Apply a fact; the orders that it gives."""
@@ -56,7 +71,7 @@ class Driver:
                     self.submitted.append(command.chunk)
         return commands
 
-    def take(self, kind: type[Command], task: str | None = None) -> Command:
+    def take(self, kind: type[_Order], task: str | None = None) -> _Order:
         """Remove the first open order of a kind (and of a task)."""
         for command in self.open:
             if isinstance(command, kind) and (task is None or command.run.task == task):
@@ -69,17 +84,43 @@ class Driver:
         command = self.take(PrepareTask, task)
         return self.tell(TaskPrepared(command.run, n_items, shape or Shape(lanes=2)))
 
-    def chunk_done(self, task: str, *, failed: int = 0, retryable: tuple[int, ...] = ()) -> list[Command]:
+    def skip(self, task: str) -> list[Command]:
+        """Answer a task's PrepareTask: its ``when`` is false."""
+        return self.tell(TaskSkipped(self.take(PrepareTask, task).run))
+
+    def refuse(self, task: str, error: str = "no such action") -> list[Command]:
+        """Answer a task's PrepareTask: it cannot run."""
+        return self.tell(TaskNotPrepared(self.take(PrepareTask, task).run, error))
+
+    def chunk_done(
+        self, task: str, *, failed: int = 0, retryable: tuple[int, ...] = (), retry_after_s: float | None = None
+    ) -> list[Command]:
         """Answer a task's oldest SubmitChunk."""
         command = self.take(SubmitChunk, task)
-        return self.tell(self.done(command, failed=failed, retryable=retryable))
+        return self.tell(self.done(command, failed=failed, retryable=retryable, retry_after_s=retry_after_s))
 
-    def done(self, command: SubmitChunk, *, failed: int = 0, retryable: tuple[int, ...] = ()) -> ChunkDone:
+    def done(
+        self,
+        command: SubmitChunk | FailChunk,
+        *,
+        failed: int = 0,
+        retryable: tuple[int, ...] = (),
+        retry_after_s: float | None = None,
+    ) -> ChunkDone:
         """The report of a chunk of which some items failed."""
-        n_items = len(command.chunk.items)
         return ChunkDone(
-            command.run, command.chunk.id, n_succeeded=n_items - failed, n_failed=failed, retryable=retryable
+            command.run,
+            command.chunk.id,
+            n_succeeded=len(command.chunk.items) - failed,
+            n_failed=failed,
+            retryable=retryable,
+            retry_after_s=retry_after_s,
         )
+
+    def lose(self, task: str) -> list[Command]:
+        """Let the worker die that runs a task's oldest chunk."""
+        command = self.take(SubmitChunk, task)
+        return self.tell(ChunkLost(command.run, command.chunk.id, "it died"))
 
     def end(self, task: str, *fired: int) -> list[Command]:
         """Answer a task's EvaluateTransitions."""
@@ -97,11 +138,48 @@ class Driver:
         command = self.take(StartTimer, task)
         return self.tell(TimerFired(command.run, command.chunk))
 
+    def cancel(self, *, running: bool = False) -> list[Command]:
+        """Ask the run to end; ``CancelChunk`` orders are not kept open, since the chunk's own report answers them."""
+        commands = self.tell(CancelRequested(running))
+        self.open = [command for command in self.open if not isinstance(command, CancelChunk)]
+        return commands
+
     @property
     def is_over(self) -> bool:
         """Whether the run has ended."""
         return self.state.status is not RunStatus.RUNNING
 
-    def starts(self, commands: list[Command]) -> list[TaskRunId]:
-        """The task runs that some orders start."""
-        return [command.run for command in commands if isinstance(command, PrepareTask)]
+    @property
+    def status(self) -> str:
+        """How the run stands."""
+        return self.state.status.value
+
+    def status_of(self, task: str) -> str:
+        """How a task stands."""
+        return self.state.tasks[task].status.value
+
+    def n_runs(self, task: str) -> int:
+        """How often a task has started."""
+        return self.state.tasks[task].n_runs
+
+    def starts(self, commands: list[Command]) -> list[str]:
+        """The task runs that some orders start, as people read them."""
+        return [str(command.run) for command in commands if isinstance(command, PrepareTask)]
+
+    def run_of(self, task: str, number: int = 1) -> TaskRunId:
+        """The id of a task run."""
+        return TaskRunId(task, number)
+
+    def take_end(self, task: str, *fired: int) -> TransitionsEvaluated:
+        """The answer to a task's EvaluateTransitions, to be told later."""
+        return TransitionsEvaluated(self.take(EvaluateTransitions, task).run, fired)
+
+    def take_chunk(self, task: str) -> SubmitChunk:
+        """A task's oldest chunk, to be answered later."""
+        return self.take(SubmitChunk, task)
+
+    def items_of_next_chunk(self, task: str) -> tuple[int, ...]:
+        """The items of a task's oldest open chunk, which stays open."""
+        return next(
+            tuple(order.chunk.items) for order in self.open if isinstance(order, SubmitChunk) and order.run.task == task
+        )

@@ -11,6 +11,8 @@ from attune_ray.plan.chunks import next_size, split
 
 __all__ = ["chunk_done", "chunk_lost", "feed", "outcome_of", "stop", "timer_fired"]
 
+_ROUNDING = 1e-6  # 29 % of 100 items are 29, not 28.999999999999996
+
 
 def feed(run: TaskRun, fan_out: FanOut) -> list[Command]:
     """Fill the free lanes: first chunks that are due again, then new ones in the order of their items."""
@@ -28,7 +30,7 @@ def chunk_done(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkDone) 
     chunk = _take_back(fan_out, event.chunk)
     n_ended = event.n_succeeded + event.n_failed
     _measure(fan_out, n_ended, event.elapsed_s)
-    again = _items_to_retry(fan_out, task, chunk, event)
+    again = _items_to_retry(task, chunk, event)
     fan_out.n_succeeded += event.n_succeeded
     fan_out.n_failed += event.n_failed - len(again)
     fan_out.timed_out = event.timed_out
@@ -90,7 +92,8 @@ def outcome_of(fan_out: FanOut, task: PlanTask) -> Outcome:
 
 
 def _tolerated(task: PlanTask, fan_out: FanOut) -> int:
-    return max(task.tolerate.items, int(task.tolerate.share * fan_out.n_items))
+    share = int(task.tolerate.share * fan_out.n_items + _ROUNDING)
+    return max(task.tolerate.items, share)
 
 
 def _has_more(fan_out: FanOut) -> bool:
@@ -106,7 +109,7 @@ def _ready_chunk(fan_out: FanOut, width: int) -> Chunk:
     """The chunk that is due, or as much of it as a chunk should hold now; the rest of it stays due."""
     chunk = fan_out.ready.popleft()
     size = _size(fan_out, len(chunk.items) + fan_out.n_items - fan_out.next_index, width)
-    if chunk.crashes == 0 and size < len(chunk.items):
+    if size < len(chunk.items):
         rest = replace(chunk, id=_new_id(fan_out), items=chunk.items[size:])
         fan_out.ready.appendleft(rest)
         chunk = replace(chunk, items=chunk.items[:size])
@@ -152,8 +155,8 @@ def _put_back(fan_out: FanOut, chunk: Chunk, n_ended: int) -> None:
         fan_out.ready.appendleft(Chunk(id=_new_id(fan_out), items=rest, attempt=chunk.attempt))
 
 
-def _items_to_retry(fan_out: FanOut, task: PlanTask, chunk: Chunk, event: ChunkDone) -> tuple[int, ...]:
-    if task.retry is None or chunk.attempt > task.retry.count or fan_out.stopped:
+def _items_to_retry(task: PlanTask, chunk: Chunk, event: ChunkDone) -> tuple[int, ...]:
+    if task.retry is None or chunk.attempt > task.retry.count:
         return ()
     return event.retryable
 

@@ -18,22 +18,33 @@ ENDED      nothing: any further report of it is late, and ignored  —
 
 A plain task is a fan-out of one item, so retries, crashes and timeouts have one home.
 
-**Arrivals.** When a task run ends, each ``do`` of a fired transition is an *arrival* at a target. A target starts
-when it has the arrivals it needs (one, or ``join`` many from distinct tasks). Every task run belongs to a
-*generation* and hands it on: entry tasks are of generation 0, and a run that comes round a cycle to a task from which
-it descends (its *lineage*) arrives there in the next one. Per generation a task starts at most once; so a second
-arrival changes nothing, a join fires once a round, and a loop turns, with all that hangs on it, as often as its
-conditions let it. The arrival of a task that can run but once lasts: it counts for every later generation too.
+**Arrivals.** When a task run ends, each ``do`` of a fired transition is an *arrival* at a target. A target gathers
+arrivals in *rounds*, and starts in a round when it has the arrivals it needs (one, or ``join`` many from distinct
+tasks), at most once. So the first arrival wins and later ones change nothing, a join fires once a round, and a loop
+turns, with all that hangs on it, as often as its conditions let it. A round is an *entry* and a *turn*:
+
+* An arrival from the target's own cycle keeps its entry, and its turn is the one after the latest turn of the target
+  from which it *descends*; or the one after that of an earlier arrival of its task from which it descends. A turn
+  that is not above the target's latest of the same entry is over.
+* An arrival from anywhere else is of turn 0 in an entry of its own. Entries are counted per target: the task runs
+  that hang on one cycle hand on its turn (their *generation*), and the first generation that arrives is the first
+  entry, whatever its number. So what one loop brings after three turns and another after five, meets at a join.
+
+An arrival *lasts*: it counts in every round that is brought by a cycle behind which its own task is not. So a join of
+a loop and of a task that runs but once starts in every round of the loop.
 
 **Invariants** (``RunState.validate``)
 
 * items of a fan-out are each in exactly one place: not handed out, in flight, waiting, or counted as ended;
-* the widths of the chunks in flight never sum to more than ``concurrency``;
+* the widths of the chunks in flight never sum to more than ``concurrency``, and each lane is either free or in flight;
+* a task run that is live waits for a fact: a lane is never free while there is something to send;
 * a live run is in ``live``, an ended one is not; a finished run has none.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from attune_ray.engine.events import (
     ChunkDone,
@@ -52,7 +63,7 @@ from attune_ray.errors import EngineError
 from attune_ray.plan import Chunk, ChunkId, Plan, PlanTask, Shape
 from attune_ray.plan.chunks import widths
 
-__all__ = ["DUE", "FanOut", "RunState", "TaskRun", "TaskState"]
+__all__ = ["DUE", "FanOut", "Round", "RunState", "TaskRun", "TaskState"]
 
 DUE: dict[Phase, tuple[type[Event], ...]] = {
     Phase.DELAYED: (TimerFired,),
@@ -107,22 +118,30 @@ class FanOut:
         return self.n_succeeded + self.n_failed + self.n_left_out == self.n_items
 
 
+class Round(NamedTuple):
+    """Where a start of a task stands among its starts; see *Arrivals* above."""
+
+    entry: int
+    turn: int
+
+
 @dataclass(slots=True)
 class TaskRun:
     """One run of a task.
 
     Attributes:
-        generation, lineage: see *Arrivals* above; the lineage names tasks of the same cycle only.
+        round, generation: see *Arrivals* above.
+        descent: tasks of its own cycle from which it descends, and the latest turn of each.
+        outcome: how it has ended, from its phase ENDING on.
     """
 
     id: TaskRunId
     phase: Phase
-    generation: int
-    lineage: frozenset[str]
+    round: Round
+    generation: Round
+    descent: Mapping[str, int]
     fan_out: FanOut | None = None
     outcome: Outcome | None = None
-    error: str | None = None
-    was_cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -130,17 +149,22 @@ class TaskState:
     """What a run knows of one task.
 
     Attributes:
-        n_runs: how often it has started; ``generation``: of its latest start, -1 before the first.
-        arrivals: generation → inbound tasks that have arrived in it and have not started it yet, with their lineage.
-        lasting: inbound tasks that run once at most and have arrived: they count for every generation.
+        n_runs: how often it has started.
+        latest: entry → the latest turn in which it has started.
+        arrivals: round that is open → the task runs that have arrived in it, by their tasks.
+        arrived: inbound tasks that have arrived in any round.
+        entries: the cycles that an inbound task is behind → generation → entry.
+        turns: entry and task of its cycle → turns of this task's latest arrival: of its run, and of the round.
         missing: tasks whose data it still waits for.
     """
 
     status: TaskStatus = TaskStatus.NOT_RUN
     n_runs: int = 0
-    generation: int = -1
-    arrivals: dict[int, dict[str, frozenset[str]]] = field(default_factory=dict)
-    lasting: set[str] = field(default_factory=set)
+    latest: dict[int, int] = field(default_factory=dict)
+    arrivals: dict[Round, dict[str, TaskRun]] = field(default_factory=dict)
+    arrived: set[str] = field(default_factory=set)
+    entries: dict[frozenset[str], dict[Round, int]] = field(default_factory=dict)
+    turns: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
 
 
@@ -149,20 +173,24 @@ class RunState:
     """Everything the engine knows of a run; only ``step`` changes it.
 
     Attributes:
-        unhandled: failed tasks whose end started nothing.
+        has_begun: RunStarted was told.
+        unhandled: tasks whose latest run failed and started nothing.
         limit_hit: the run reached its number of task runs; nothing more starts.
+        cancelling, stopping: the run is to end; ``stopping``: so is what runs now.
     """
 
     plan: Plan
     max_task_runs: int = 10_000
     max_crashes: int = 3
     status: RunStatus = RunStatus.RUNNING
+    has_begun: bool = False
     tasks: dict[str, TaskState] = field(init=False)
     live: dict[TaskRunId, TaskRun] = field(default_factory=dict)
     unhandled: set[str] = field(default_factory=set)
     n_task_runs: int = 0
     limit_hit: bool = False
     cancelling: bool = False
+    stopping: bool = False
     story: deque[Event] = field(default_factory=lambda: deque(maxlen=_STORY_LENGTH))
 
     def __post_init__(self) -> None:
@@ -179,10 +207,12 @@ class RunState:
         Raises:
             EngineError: one of them is broken.
         """
-        for run in self.live.values():
-            _check(run.phase is not Phase.ENDED, run, "is live and has ended")
+        for name, run in self.live.items():
+            _check(name == run.id and run.phase is not Phase.ENDED, run, "is live and has ended")
+            _check((run.phase is Phase.ENDING) == (run.outcome is not None), run, "has an outcome before its end")
             if run.fan_out is not None:
                 _validate_fan_out(run, run.fan_out)
+                _check(run.phase is Phase.ENDING or not run.fan_out.is_over, run, "runs without items")
         if self.status is not RunStatus.RUNNING and self.live:
             raise EngineError(f"the run is {self.status.value} with live task runs: {list(self.live)}")
 
@@ -195,6 +225,9 @@ def _validate_fan_out(run: TaskRun, fan_out: FanOut) -> None:
     _check(n_held + n_ended + not_handed_out == fan_out.n_items, run, "has lost or doubled items")
     indexes = [index for chunk in held for index in chunk.items]
     _check(len(indexes) == len(set(indexes)), run, "holds an item twice")
+    lanes = sorted(fan_out.free_widths + [chunk.width for chunk in fan_out.in_flight.values()])
+    _check(lanes == sorted(widths(fan_out.shape)), run, "has lost or doubled lanes")
+    _check(not fan_out.free_widths or not (fan_out.ready or not_handed_out), run, "is idle")
     if fan_out.shape.width is not None:
         width = sum(chunk.width for chunk in fan_out.in_flight.values())
         _check(width <= fan_out.shape.width, run, f"runs {width} items at once of {fan_out.shape.width}")

@@ -20,6 +20,7 @@ from attune_ray.engine.events import (
 from attune_ray.engine.state import DUE, FanOut, RunState, TaskRun
 from attune_ray.engine.status import Phase, RunStatus, TaskStatus
 from attune_ray.errors import IllegalTransitionError
+from attune_ray.plan import Items
 
 __all__ = ["step"]
 
@@ -41,7 +42,10 @@ def step(state: RunState, event: Event) -> list[Command]:
     if state.status is not RunStatus.RUNNING:
         return []
     match event:
+        case RunStarted() if state.has_begun:
+            commands = []
         case RunStarted():
+            state.has_begun = True
             commands = _begin(state, arrivals.start_entries(state))
         case CancelRequested():
             commands = _cancel(state, event)
@@ -83,35 +87,72 @@ def _live_run(state: RunState, event: Event) -> TaskRun | None:
     run = state.live.get(event.run)
     if run is None:
         known = state.tasks.get(event.run.task)
-        if known is None or event.run.number > known.n_runs:
+        if known is None or not 0 < event.run.number <= known.n_runs:
             raise IllegalTransitionError(_story(state, event, "a task run that never started"))
         return None
-    if isinstance(event, DUE[run.phase]) and not _is_late(run, event):
-        return run
-    if _is_early(run, event):
+    due_in, here = _ORDER[_phase_of(event)], _ORDER[run.phase]
+    if due_in > here or _is_unknown(run, event):
         raise IllegalTransitionError(_story(state, event, f"{run.id} is {run.phase.value}"))
-    return None
+    if due_in < here or _is_repeated(run, event):
+        return None
+    if fault := _fault(state, run, event):
+        raise IllegalTransitionError(_story(state, event, fault))
+    return run
 
 
-_ORDER = [Phase.DELAYED, Phase.PREPARING, Phase.RUNNING, Phase.ENDING, Phase.ENDED]
+_ORDER = {phase: place for place, phase in enumerate(Phase)}
+_PHASE_OF = {kind: phase for phase, kinds in DUE.items() for kind in kinds}
 
 
-def _is_late(run: TaskRun, event: Event) -> bool:
-    """Whether a fact of the right kind repeats one that has been applied."""
+def _phase_of(event: Event) -> Phase:
+    """The one phase in which a fact about a task run is due."""
+    if isinstance(event, TimerFired):
+        return Phase.DELAYED if event.chunk is None else Phase.RUNNING
+    return _PHASE_OF[type(event)]
+
+
+def _is_unknown(run: TaskRun, event: Event) -> bool:
+    """Whether a fact is about a chunk that was never made."""
+    chunk = getattr(event, "chunk", None)
+    return chunk is not None and run.fan_out is not None and not 0 < chunk <= run.fan_out.n_chunks
+
+
+def _is_repeated(run: TaskRun, event: Event) -> bool:
+    """Whether a fact of the right kind has been applied already, or its chunk has been withdrawn."""
     held = run.fan_out
     if isinstance(event, ChunkDone | ChunkLost):
         return held is None or event.chunk not in held.in_flight
-    if isinstance(event, TimerFired) and run.phase is Phase.RUNNING:
-        return held is None or event.chunk is None or event.chunk not in held.waiting
+    if isinstance(event, TimerFired) and event.chunk is not None:
+        return held is None or event.chunk not in held.waiting
     return False
 
 
-def _is_early(run: TaskRun, event: Event) -> bool:
-    """Whether a fact belongs to a phase that the task run has not reached: nobody can have observed it."""
-    here = _ORDER.index(run.phase)
-    return not _is_late(run, event) and all(
-        _ORDER.index(phase) > here for phase, kinds in DUE.items() if isinstance(event, kinds)
-    )
+def _fault(state: RunState, run: TaskRun, event: Event) -> str | None:
+    """Why a fact cannot be, though it is due: its figures do not fit what was ordered."""
+    match event:
+        case ChunkDone() if run.fan_out is not None:
+            return _fault_of_figures(run.fan_out.in_flight[event.chunk].items, event)
+        case TransitionsEvaluated():
+            n_transitions = len(state.plan_of(run.id).task.next)
+            if not all(0 <= place < n_transitions for place in event.fired):
+                return f"{run.id} has {n_transitions} transitions"
+        case TaskPrepared() if event.n_items < 0 or event.shape.lanes < 1:
+            return f"{run.id} cannot have {event.n_items} items on {event.shape.lanes} lanes"
+    return None
+
+
+def _fault_of_figures(items: Items, event: ChunkDone) -> str | None:
+    n_ended = event.n_succeeded + event.n_failed
+    if min(event.n_succeeded, event.n_failed) < 0 or not 0 < n_ended <= len(items):
+        return f"chunk {event.chunk} has {len(items)} items"
+    if not event.retryable:
+        return None
+    ended = items[:n_ended]
+    known = ended if isinstance(ended, range) else frozenset(ended)
+    again = frozenset(event.retryable)
+    if len(again) < len(event.retryable) or len(again) > event.n_failed or any(index not in known for index in again):
+        return f"these items of chunk {event.chunk} did not fail"
+    return None
 
 
 def _begin(state: RunState, runs: list[TaskRun]) -> list[Command]:
@@ -167,7 +208,7 @@ def _go_on(state: RunState, run: TaskRun, held: FanOut) -> list[Command]:
 
 
 def _close(run: TaskRun, outcome: Outcome, error: str | None) -> list[Command]:
-    run.phase, run.outcome, run.error = Phase.ENDING, outcome, error
+    run.phase, run.outcome = Phase.ENDING, outcome
     return [EvaluateTransitions(run.id, outcome, error)]
 
 
@@ -179,14 +220,13 @@ def _transitions_evaluated(state: RunState, run: TaskRun, event: TransitionsEval
     for name in names:
         counted, new = arrivals.arrive(state, run, name)
         handled |= counted
-        started += [new] if new is not None else []
+        started += new
     outcome = run.outcome or "failed"
     _end(state, run, _STATUS_OF[outcome])
-    if outcome == "succeeded":
-        state.unhandled.discard(run.id.task)
-    elif not handled:
+    if outcome != "succeeded" and not handled:
         state.unhandled.add(run.id.task)
         return _begin(state, started)
+    state.unhandled.discard(run.id.task)
     return _begin(state, [*started, *arrivals.release_waiting(state, run.id.task)])
 
 
@@ -198,7 +238,9 @@ def _end(state: RunState, run: TaskRun, status: TaskStatus) -> None:
 
 def _cancel(state: RunState, event: CancelRequested) -> list[Command]:
     """Start nothing more; end what has not begun, let what runs finish or stop it."""
+    stops_now = event.running and not state.stopping
     state.cancelling = True
+    state.stopping |= event.running
     commands: list[Command] = []
     for run in list(state.live.values()):
         if run.phase is Phase.DELAYED:
@@ -207,8 +249,9 @@ def _cancel(state: RunState, event: CancelRequested) -> list[Command]:
             fan_out.stop(run.fan_out)
             if run.fan_out.is_over:
                 _end(state, run, TaskStatus.CANCELLED)
-            elif event.running:
-                commands += [CancelChunk(run.id, chunk) for chunk in run.fan_out.in_flight]
+            elif stops_now:
+                chunks = run.fan_out.in_flight.values()
+                commands += [CancelChunk(run.id, chunk.id) for chunk in chunks if chunk.crashes < state.max_crashes]
     return commands
 
 

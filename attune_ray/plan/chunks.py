@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Chunk", "ChunkId", "Items", "Shape", "next_size", "split", "widths"]
+__all__ = ["Chunk", "ChunkId", "Items", "Shape", "failed_for_good", "next_size", "split", "widths"]
 
 ChunkId = int
 Items = range | tuple[int, ...]
 
 _GROWTH = 16  # a chunk is at most this many times larger than the one measured: first durations are noisy
 _SMALLEST_SHARE = 8  # of the chunk that the time would allow
+_MANY = 1e9  # items: more than any chunk; a coarse clock may say that they take next to no time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class Shape:
 
     Attributes:
         lanes: chunks in flight at once.
+        slots: how many of them run at once; the others are there when these end. None: all.
         width: items at once over all lanes (``concurrency``), or None: every lane is as wide as ``lane_width``.
         lane_width: items at once within one chunk; 1 for actions that run one after the other.
         target_s: seconds of work that a chunk should hold; a worker starts no item of it after them.
@@ -25,10 +27,11 @@ class Shape:
     """
 
     lanes: int
+    slots: int | None = None
     width: int | None = None
     lane_width: int = 1
     target_s: float = 0.15
-    first_items: int = 4_096
+    first_items: int = 8_192
     max_items: int = 20_000
 
 
@@ -81,13 +84,18 @@ def next_size(shape: Shape, *, n_items: int, remaining: int, width: int, last_it
         item_s: mean seconds of a lane per item so far, or None when no chunk has ended.
     """
     if item_s is None:
-        size = min(shape.first_items, -(-n_items // shape.lanes))
+        size = min(shape.first_items, -(-n_items // (shape.slots or shape.lanes)))
     else:
-        by_time = int(shape.target_s / item_s) if item_s > 0 else shape.max_items
+        by_time = int(min(shape.target_s / item_s, _MANY)) if item_s > 0 else shape.max_items
         wanted = min(by_time, last_items * _GROWTH, shape.max_items)
         least = min(wanted, by_time // _SMALLEST_SHARE)
         size = max(least, min(wanted, remaining // shape.lanes))
     return max(1, min(remaining, max(width, size)))
+
+
+def failed_for_good(chunk: Chunk, n_succeeded: int, n_failed: int) -> int:
+    """What a chunk's end adds to the failed items of its fan-out: those that it tried again were counted before."""
+    return n_failed - (n_succeeded + n_failed if chunk.attempt > 1 else 0)
 
 
 def split(items: Items) -> tuple[Items, Items]:

@@ -53,7 +53,7 @@ class PlanTask:
         is_join: it was written with ``join``: left unmet, it fails the run.
         waits_for: tasks whose end it waits for because its templates name them.
         cycle: the tasks of its cycle, itself included; empty when it lies on none.
-        repeats: it may run more than once: it lies on a cycle or behind one.
+        loops: the cycles that it lies on or behind, each by its first name: whatever brings it to run again.
         when, concurrency: compiled; None where the task has none (or a plain number of lanes).
         reads_result: a transition reads ``result()``, not only whether the task succeeded.
         references: what the templates that a worker renders read: its input, ``with_items``, ``retry.on_error``.
@@ -65,7 +65,7 @@ class PlanTask:
     is_join: bool = False
     waits_for: frozenset[str] = frozenset()
     cycle: frozenset[str] = frozenset()
-    repeats: bool = False
+    loops: frozenset[str] = frozenset()
     when: Template | None = None
     concurrency: Template | None = None
     transitions: tuple[PlanTransition, ...] = ()
@@ -120,7 +120,7 @@ def build(workflow: Workflow) -> Plan:
     sources = inbound(workflow.tasks)
     edges = data_edges(workflow.tasks)
     cycles = components(workflow.tasks)
-    repeating = _reachable(workflow.tasks, cycles)
+    loops = _loops(workflow.tasks, cycles)
     tasks = {}
     for task in workflow.tasks:
         transitions = tuple(_transition(transition, f"next[{place}]") for place, transition in enumerate(task.next))
@@ -130,7 +130,7 @@ def build(workflow: Workflow) -> Plan:
             is_join=task.join is not None,
             waits_for=edges.get(task.name, frozenset()),
             cycle=cycles.get(task.name, frozenset()),
-            repeats=task.name in repeating,
+            loops=loops[task.name],
             when=None if task.when is None else compile_condition(task.when, path="when"),
             concurrency=compile_text(task.concurrency, path="concurrency")
             if isinstance(task.concurrency, str)
@@ -152,15 +152,18 @@ def build(workflow: Workflow) -> Plan:
     )
 
 
-def _reachable(tasks: Iterable[Task], starts: Iterable[str]) -> set[str]:
-    """All that transitions lead to from ``starts``, these included."""
+def _loops(tasks: Iterable[Task], cycles: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """Task → the cycles that transitions lead to it from, its own included."""
     targets = {task.name: [name for transition in task.next for name in transition.do] for task in tasks}
-    found, todo = set(starts), list(starts)
-    while todo:
-        new = [name for name in targets[todo.pop()] if name not in found]
-        found.update(new)
-        todo += new
-    return found
+    found: dict[str, set[str]] = {name: set() for name in targets}
+    for cycle in set(cycles.values()):
+        first, todo = min(cycle), list(cycle)
+        while todo:
+            name = todo.pop()
+            if first not in found[name]:
+                found[name].add(first)
+                todo += targets[name]
+    return {name: frozenset(names) for name, names in found.items()}
 
 
 def _needs(task: Task, n_inbound: int) -> int:
