@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from attune_ray.cli.run import run
+from attune_ray.cli.schema import schema
 from attune_ray.cli.validate import validate
 
 __all__ = ["app"]
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(validate)
+app.command()(schema)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it

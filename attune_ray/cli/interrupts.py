@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.view import View
 
-__all__ = ["Interrupts", "descendants"]
+__all__ = ["Interrupts", "descendants", "kill_descendants"]
 
 _GRACE_S = 3.0
 """Seconds that a run has to end after the second signal: killing workers takes well below one."""

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from attune_ray.engine import Event, TaskRunId
 from attune_ray.observe.progress import Progress, TaskProgress
-from attune_ray.observe.text import harmless, seconds
+from attune_ray.observe.text import harmless, question, seconds
 from attune_ray.ports import RunView
 
 __all__ = ["PlainLines", "told"]
@@ -40,6 +40,10 @@ class PlainLines:
 
     def warned(self, run_id: str, warning: str) -> None:
         """Nothing: warnings are listed at the end."""
+
+    def asked(self, run_id: str, task: str, prompt: str) -> None:
+        """Show the question."""
+        self.say(question(run_id, task, prompt))
 
     def ended(self, run_id: str, status: str) -> None:
         """Nothing: the report follows."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from attune_ray.cli.lines import told
 from attune_ray.engine import Event
 from attune_ray.observe.progress import Progress, TaskProgress
-from attune_ray.observe.text import clipped, harmless, seconds
+from attune_ray.observe.text import clipped, harmless, question, seconds
 from attune_ray.ports import RunView
 
 __all__ = ["LiveView"]
@@ -53,6 +53,10 @@ class LiveView:
 
     def warned(self, run_id: str, warning: str) -> None:
         """Nothing: warnings are listed at the end."""
+
+    def asked(self, run_id: str, task: str, prompt: str) -> None:
+        """Show the question."""
+        self.say(question(run_id, task, prompt))
 
     def ended(self, run_id: str, status: str) -> None:  # noqa: ARG002  as the port has it
         """Show the last frame, then give the terminal back."""

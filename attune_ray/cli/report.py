@@ -78,7 +78,8 @@ def _row(task: TaskResult) -> tuple[str, ...]:
         duration = f"{task.duration_s:.3f}" if found is not None else ""
         return (task.name, task.status.value, "", "", duration, "")
     n_items, n_failed = found["total_count"], found["failed_count"]
-    rate = f"{n_items / task.duration_s:,.0f}" if task.duration_s and n_items else ""
+    ran = task.status in {TaskStatus.COMPLETED, TaskStatus.FAILED}  # of a cancelled one not all items did
+    rate = f"{n_items / task.duration_s:,.0f}" if ran and task.duration_s and n_items else ""
     return (task.name, task.status.value, f"{n_items:,}", f"{n_failed:,}", f"{task.duration_s:.3f}", rate)
 
 

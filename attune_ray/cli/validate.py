@@ -1,6 +1,6 @@
 """``attune-ray validate``: every problem of some files, without running anything."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -9,7 +9,7 @@ from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.problems import render_all
 from attune_ray.cli.source import name_of, read_text
 from attune_ray.errors import InvalidWorkflowError, Problem, UsageError
-from attune_ray.model import Workflow, parse_workflow
+from attune_ray.model import Task, Workflow, parse_workflow
 from attune_ray.model.source import MAX_BYTES
 from attune_ray.observe.text import harmless
 
@@ -63,12 +63,16 @@ def _misfits(workflow: Workflow, actions: list[str] | None) -> Iterator[Problem]
     from attune_ray.plan.actions import check_actions  # noqa: PLC0415
 
     catalog = Catalog(source for given in actions or () for source in sources_of(given))
-    foreign = {
-        f"{task.path}.action"
-        for task in workflow.tasks
-        if actions is None and not (task.action or "").startswith("core.")
-    }
+    foreign = set(_foreign(workflow.tasks)) if actions is None else set()
     return (problem for problem in check_actions(workflow, catalog) if problem.path not in foreign)
+
+
+def _foreign(tasks: Iterable[Task]) -> Iterator[str]:
+    """Paths of the actions that are not core.*, those of sub-tasks too."""
+    for task in tasks:
+        if not (task.action or "").startswith("core."):
+            yield f"{task.path}.action"
+        yield from _foreign(task.tasks)
 
 
 def _count(number: int, noun: str) -> str:

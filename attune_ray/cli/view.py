@@ -4,6 +4,7 @@ import os
 import sys
 from typing import Protocol
 
+from attune_ray.observe.text import question
 from attune_ray.ports import Observer
 
 __all__ = ["Silent", "View", "open_view"]
@@ -47,6 +48,10 @@ class Silent:
 
     def warned(self, run_id: str, warning: str) -> None:
         """Nothing."""
+
+    def asked(self, run_id: str, task: str, prompt: str) -> None:
+        """Show the question."""
+        self.say(question(run_id, task, prompt))
 
     def ended(self, run_id: str, status: str) -> None:
         """Nothing."""

@@ -1,10 +1,12 @@
 """What the coordinator's memory was, recorded by memray: the only module that knows it, imported when asked for.
 
 Heap bytes are those that the process has allocated since the recording began and not freed: by Python objects
-(counted one by one, not by the arenas they live in) and by native code; mapped files and Ray's object store are not
-among them, workers neither. The heap is sampled every 10 ms.
+(counted one by one, not by the arenas they live in) and by native code. Mapped memory is not among them: it is mostly
+Ray's object store, which this process maps whole (memray's own page shows it). Workers are not recorded. The heap is
+sampled every 10 ms: what lives shorter may be missed.
 """
 
+import itertools
 import subprocess
 import sys
 import time
@@ -17,7 +19,7 @@ from typing import Any, Self
 from attune_ray.errors import UsageError
 from attune_ray.observe.progress import Progress, TaskProgress
 
-__all__ = ["FanOutMemory", "MemoryReport", "Recording"]
+__all__ = ["FanOutMemory", "MemoryReport", "Recording", "fan_out_memory"]
 
 _FLAMEGRAPH_LIMIT_S = 600
 
@@ -95,11 +97,11 @@ class Recording:
         import memray  # noqa: PLC0415
 
         reader = memray.FileReader(str(self.capture))
-        samples = [(sample.time / 1000, sample.heap) for sample in reader.get_memory_snapshots()]
+        samples = _heap_over_time(reader, memray.AllocatorType.MMAP)
         return MemoryReport(
             capture=self.capture,
             flamegraph=self.flamegraph,
-            peak_heap_bytes=reader.metadata.peak_memory,
+            peak_heap_bytes=max((heap for _, heap in samples), default=0),
             n_allocations=reader.metadata.total_allocations,
             fan_out=None if self._largest is None else fan_out_memory(self._largest, samples),
             flamegraph_error=self._draw(),
@@ -140,6 +142,20 @@ class Recording:
             return str(error)
         told = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         return "" if done.returncode == 0 else told[-1]
+
+
+def _heap_over_time(reader: Any, mapped: Any) -> list[tuple[float, int]]:
+    """Samples of (seconds since 1970, heap bytes) in order, without memory of the allocator ``mapped``."""
+    times_s = [sample.time / 1000 for sample in reader.get_memory_snapshots()]
+    changes = [0] * (len(times_s) + 1)
+    for record in reader.get_temporal_allocation_records(merge_threads=True):
+        if record.allocator == mapped:
+            continue
+        for span in record.intervals:  # from before one sample until before another
+            changes[min(span.allocated_before_snapshot, len(times_s))] += span.n_bytes
+            if span.deallocated_before_snapshot is not None:
+                changes[min(span.deallocated_before_snapshot, len(times_s))] -= span.n_bytes
+    return list(zip(times_s, itertools.accumulate(changes), strict=False))
 
 
 def fan_out_memory(task: TaskProgress, samples: list[tuple[float, int]]) -> FanOutMemory | None:

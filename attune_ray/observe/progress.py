@@ -84,6 +84,9 @@ class Progress:
     def warned(self, run_id: str, warning: str) -> None:
         """Nothing: a warning is no progress."""
 
+    def asked(self, run_id: str, task: str, prompt: str) -> None:
+        """Nothing: the task that asks is running."""
+
     def ended(self, run_id: str, status: str) -> None:
         """Nothing: every task has ended before."""
 

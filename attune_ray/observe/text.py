@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["byte_count", "cell_width", "harmless", "seconds", "short", "table"]
+__all__ = ["byte_count", "cell_width", "clipped", "harmless", "question", "seconds", "short", "table"]
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters: colours, cursor moves, the bell, titles
@@ -92,3 +92,8 @@ def _to_left(cell: str, width: int) -> str:
 
 def _to_right(cell: str, width: int) -> str:
     return " " * (width - cell_width(cell)) + cell
+
+
+def question(run_id: str, task: str, prompt: str) -> str:
+    """What a run asks, as one line."""
+    return f"run {run_id}, task {harmless(task)} asks: {harmless(prompt)}"
