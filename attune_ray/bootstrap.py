@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from attune_ray.actions import Action, Catalog, sources_of
-from attune_ray.coordinator import Coordinator, RunResult, World
+from attune_ray.coordinator import RunResult, Runs, World
+from attune_ray.dispatch.ask import AskExecutor, Question, Questions
+from attune_ray.dispatch.children import ChildExecutor, run_action
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.engine import RunState
-from attune_ray.errors import InvalidWorkflowError, Location, UsageError
-from attune_ray.model import Workflow, apply_schema, parse_workflow
+from attune_ray.errors import InvalidWorkflowError, PermanentError, UsageError
+from attune_ray.model import Task, TaskType, Workflow, parse_workflow
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
-from attune_ray.ports import Clock, Executor, Observer, RunContext
+from attune_ray.ports import Clock, Executor, Observer
 from attune_ray.settings import Settings
 
 __all__ = ["Engine", "SystemClock", "load", "run"]
@@ -88,10 +89,12 @@ class Engine:
 
     Args:
         actions: decorated functions, modules, module names or paths of .py files.
+        workflows: reference → path, YAML text or loaded workflow: what tasks may name besides actions.
         observers: are told of every fact of every run.
 
     Raises:
         UsageError: an action source is wrong.
+        InvalidWorkflowError: one of ``workflows`` has problems.
     """
 
     def __init__(
@@ -99,20 +102,31 @@ class Engine:
         *,
         actions: Iterable[object] = (),
         settings: Settings | None = None,
+        workflows: Mapping[str, str | Path | Workflow] | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.catalog = Catalog(source for given in actions for source in sources_of(given))
-        self._observers = tuple(observers)
+        self.workflows = {ref: _loaded(source) for ref, source in (workflows or {}).items()}
         self._cluster = Cluster(self.settings.ray)
         self._ray = RayExecutor(self.settings, self.catalog, self._cluster)
         self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits)
-        self._world = World(
-            actions=self.catalog, executor_for=self._executor_for, local=self._inline, clock=clock or SystemClock()
+        self._runs = Runs(
+            world=World(
+                route=self._route,
+                local=self._inline,
+                clock=clock or SystemClock(),
+                limits=self.settings.limits,
+                max_crashes=self.settings.fan_out.max_crashes,
+            ),
+            workflows=self.workflows,
+            observers=tuple(observers),
+            forget=self._ray.forget,
         )
+        self._children = ChildExecutor(self._inline, self.settings.limits, self._runs.run_child)
+        self._asking = AskExecutor(self._inline, Questions(self._tell_question))
         self._runner = asyncio.Runner()
-        self._live: dict[str, tuple[Coordinator, asyncio.AbstractEventLoop]] = {}
         self._results: weakref.WeakSet[RunResult] = weakref.WeakSet()
 
     def __enter__(self) -> Self:
@@ -129,26 +143,8 @@ class Engine:
         self, source: str | Path | Workflow, parameters: Mapping[str, Any] | None = None, *, run_id: str | None = None
     ) -> RunResult:
         """The same in a running event loop; any number of runs may share it."""
-        workflow = source if isinstance(source, Workflow) else load(source)
-        plan = self.plan(workflow)
-        given = dict(parameters or {})
-        filled = apply_schema(workflow.parameters, given, location=Location(workflow.source))
-        run_id = run_id or new_run_id()
-        context = RunContext(
-            run_id=run_id,
-            given=given,
-            parameters=filled,
-            variables=dict(workflow.vars),
-            system={"workflow_start": self._world.clock.now(), "run_id": run_id},
-        )
-        state = RunState(plan, self.settings.limits.task_runs, self.settings.fan_out.max_crashes)
-        coordinator = Coordinator(plan, context, state, self._world, list(self._observers))
-        self._live[run_id] = coordinator, asyncio.get_running_loop()
-        try:
-            result = await coordinator.run()
-        finally:
-            del self._live[run_id]
-            self._ray.forget(run_id)
+        plan = self.plan(_loaded(source))
+        result = await self._runs.run(plan, dict(parameters or {}), run_id=run_id or _new_run_id())
         self._results.add(result)
         return result
 
@@ -158,7 +154,7 @@ class Engine:
         Raises:
             InvalidWorkflowError: it needs what there is not: an action, or a feature.
         """
-        if problems := check_actions(workflow, self.catalog):
+        if problems := check_actions(workflow, self.catalog, self.workflows):
             raise InvalidWorkflowError(problems)
         return build(workflow)
 
@@ -172,8 +168,22 @@ class Engine:
 
     def cancel(self, *, running: bool = False) -> None:
         """Ask all live runs to end, from any thread; ``running``: stop also what runs now."""
-        for coordinator, loop in list(self._live.values()):
-            loop.call_soon_threadsafe(partial(coordinator.cancel, running=running))
+        for coordinator in list(self._runs.live.values()):
+            coordinator.loop.call_soon_threadsafe(partial(coordinator.cancel, running=running))
+
+    @property
+    def questions(self) -> list[Question]:
+        """What live runs ask (``core.ask``), oldest first."""
+        return self._asking.questions.open
+
+    def answer(self, run_id: str, task: str, response: Any, *, index: int | None = None) -> None:
+        """Answer a question of a live run, from any thread.
+
+        Raises:
+            UsageError: nobody asks that.
+            InvalidParametersError: the answer does not fit the question's ``response_schema``.
+        """
+        self._asking.questions.answer(run_id, task, response, index)
 
     def close(self) -> None:
         """Bring the results of the runs into this process, and end the connection to Ray."""
@@ -182,8 +192,24 @@ class Engine:
         self._cluster.close()
         self._runner.close()
 
-    def _executor_for(self, action: Action) -> Executor[Any]:
-        return self._inline if action.inline else self._ray
+    def _tell_question(self, question: Question) -> None:
+        for observer in self._runs.observers:
+            observer.asked(question.run_id, question.task, question.prompt)
+
+    def _route(self, task: Task) -> tuple[Action, Executor[Any]]:
+        """What a task runs, and where."""
+        if task.type is TaskType.PARALLEL or task.action in self.workflows:
+            return run_action(task.action or "parallel"), self._children
+        action = self.catalog.get(task.action or "")
+        if action is None:
+            raise PermanentError(f"unknown action {task.action!r}")
+        if action.ref == "core.ask":
+            return action, self._asking
+        return action, self._inline if action.inline else self._ray
+
+
+def _loaded(source: str | Path | Workflow) -> Workflow:
+    return source if isinstance(source, Workflow) else load(source)
 
 
 class SystemClock:
@@ -198,6 +224,6 @@ class SystemClock:
         await asyncio.sleep(delay_s)
 
 
-def new_run_id() -> str:
+def _new_run_id() -> str:
     """An id that sorts by the time of its run and is easy to type: ``20261121-013054-9f3a1c``."""
     return f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

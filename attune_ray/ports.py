@@ -1,19 +1,23 @@
 """What the coordinator needs of the world, in its own words; adapters live in ``dispatch`` and ``observe``."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from attune_ray.actions import Action
 from attune_ray.engine import Event, RunState, TaskRunId
+from attune_ray.model import Task
 from attune_ray.plan import Chunk, Plan, PlanTask, Shape
 
 __all__ = [
+    "ChildOrder",
+    "ChildReport",
     "ChunkReport",
     "Clock",
     "Executor",
     "Observer",
     "OpenTask",
+    "RunChild",
     "RunContext",
     "RunView",
     "StoredResult",
@@ -43,6 +47,7 @@ class RunContext:
         given: the parameters as they were given; ``parameters`` has the schema's defaults as well.
         variables_version: grows with every publish, so that an unchanged context is put once.
         results: task name → result of its latest run.
+        depth: 1 for a run that was asked for, one more in each sub-workflow.
     """
 
     run_id: str
@@ -54,6 +59,7 @@ class RunContext:
     config: Any = None
     keystore: Any = None
     system: Mapping[str, Any] = field(default_factory=dict)
+    depth: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +98,7 @@ class ChunkReport:
     Attributes: as of ``engine.ChunkDone``, and
         worker: the process that ran it, as ``host:pid``.
         context_bytes_decoded: encoded bytes of context that it made that process decode.
+        published: workflow variables that a parallel group has published; None: none.
     """
 
     n_succeeded: int
@@ -102,6 +109,7 @@ class ChunkReport:
     timed_out: bool = False
     worker: str = ""
     context_bytes_decoded: int = 0
+    published: Mapping[str, Any] | None = None
 
 
 _Task = TypeVar("_Task", bound=OpenTask)
@@ -135,6 +143,39 @@ class Executor(Protocol[_Task]):
 
     def failure(self, error: str) -> StoredResult:
         """The result of a task run that could not be opened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildOrder:
+    """A run that a run starts: a sub-workflow, or a group of parallel tasks.
+
+    Attributes:
+        task: the task that starts it.
+        index: of the item that it is; None for a plain task.
+        attempt: 1-based.
+        given: its parameters.
+        parent: the context of the run that starts it.
+    """
+
+    run_id: str
+    task: Task
+    index: int | None
+    attempt: int
+    given: Mapping[str, Any]
+    parent: RunContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildReport:
+    """How a child run ended: its result, or why it failed."""
+
+    succeeded: bool
+    data: Any
+    error: str | None = None
+    published: Mapping[str, Any] | None = None
+
+
+RunChild = Callable[[ChildOrder], Awaitable[ChildReport]]
 
 
 class Clock(Protocol):
@@ -171,6 +212,9 @@ class Observer(Protocol):
 
     def warned(self, run_id: str, warning: str) -> None:
         """Something is odd but does not stop the run."""
+
+    def asked(self, run_id: str, task: str, prompt: str) -> None:
+        """A task waits for an answer; ``run_id`` may be that of a child run."""
 
     def ended(self, run_id: str, status: str) -> None:
         """A run has ended."""

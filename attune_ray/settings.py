@@ -34,7 +34,7 @@ class FanOutSettings:
     spent them starts no further item, and hands the rest of its chunk back."""
     target_async_chunk_s: float = 1.0
     """The same for async actions, whose chunks end with their slowest item: longer, so that the tail weighs less."""
-    first_chunk_items: int = 4_096
+    first_chunk_items: int = 8_192
     """Upper bound of the first chunks, before any duration is known; what a worker has no time for comes back."""
     max_chunk_items: int = 20_000
     """Upper bound of a chunk: its batch stays below a few MB, and progress is shown at least this often."""
@@ -56,6 +56,10 @@ class LimitSettings:
 
     task_runs: int = 10_000
     """Task runs in one run (a fan-out counts once): a cycle that never ends is stopped here."""
+    depth: int = 16
+    """Runs within runs: a workflow that calls itself is stopped here."""
+    child_runs: int = 16
+    """Sub-workflows of one fan-out at once, where the task names no ``concurrency``; each is a run of its own."""
     failed_items_listed: int = 1_000
     """Failed items named in ``failed_items``; the counts are always exact."""
     cache_bytes: int = 256 * 1024 * 1024

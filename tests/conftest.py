@@ -1,22 +1,43 @@
 """What all tests share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from attune_ray import Engine, Settings
-from attune_ray.settings import RaySettings
+from attune_ray.settings import LimitSettings, RaySettings
 
 
 @pytest.fixture(scope="session")
 def ray_settings() -> Settings:
-    """Two slots on this machine; one Ray serves the whole session, since starting it takes four seconds."""
-    return Settings(ray=RaySettings(num_cpus=2))
+    """Two slots on this machine, and little patience with items that overrun."""
+    ray = RaySettings(num_cpus=2, object_store_bytes=500_000_000)
+    return Settings(ray=ray, limits=LimitSettings(timeout_grace_s=0.5))
 
 
 @pytest.fixture(scope="session")
 def ray_session(ray_settings: Settings) -> Iterator[None]:
-    """A running Ray that every engine of the session joins."""
+    """A running Ray that every engine of the session joins: starting one takes four seconds."""
     with Engine(settings=ray_settings) as engine:
         engine.connect()
         yield
+
+
+@pytest.fixture
+def make_engine(ray_settings: Settings) -> Iterator[Callable[..., Engine]]:
+    """Makes engines that are closed after the test; they join Ray where ``ray_session`` has started it."""
+    with ExitStack() as stack:
+
+        def make(*actions: object, **options: Any) -> Engine:
+            options = {"settings": ray_settings, **options}
+            return stack.enter_context(Engine(actions=actions, **options))
+
+        yield make
+
+
+@pytest.fixture
+def make_ray_engine(ray_session: None, make_engine: Callable[..., Engine]) -> Callable[..., Engine]:  # noqa: ARG001
+    """Makes engines over the session's Ray."""
+    return make_engine

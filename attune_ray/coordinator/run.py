@@ -36,8 +36,10 @@ from attune_ray.engine import (
     TransitionsEvaluated,
     step,
 )
-from attune_ray.errors import AttuneError, PermanentError, WorkerCrashedError
+from attune_ray.errors import AttuneError, WorkerCrashedError
+from attune_ray.model import Task
 from attune_ray.plan import Chunk, Plan
+from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import (
     ChunkReport,
     Clock,
@@ -49,6 +51,7 @@ from attune_ray.ports import (
     StoredResult,
     TaskOrder,
 )
+from attune_ray.settings import LimitSettings
 
 __all__ = ["Coordinator", "World"]
 
@@ -60,15 +63,15 @@ class World:
     """What a run needs besides its plan.
 
     Attributes:
-        actions: those that tasks may name.
-        executor_for: where an action's chunks run.
+        route: what a task runs, and where its chunks run; raises PermanentError where there is no such action.
         local: the executor that keeps results of this process: of tasks that could not be opened.
     """
 
-    actions: Mapping[str, Action]
-    executor_for: Callable[[Action], Executor[Any]]
+    route: Callable[[Task], tuple[Action, Executor[Any]]]
     local: Executor[Any]
     clock: Clock
+    limits: LimitSettings
+    max_crashes: int
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class Coordinator:
             EngineError: a bug of ours; everything that ran for this run has been stopped.
         """
         began = time.perf_counter()
+        self.loop = asyncio.get_running_loop()
         self._observe(lambda observer: observer.started(RunView(self.context.run_id, self.plan, self.state)))
         try:
             async with asyncio.TaskGroup() as group:
@@ -147,11 +151,12 @@ class Coordinator:
             case PrepareTask():
                 self._spawn(self._prepare(command.run))
             case SubmitChunk():
-                self._chunks[command.run, command.chunk.id] = self._spawn(self._run_chunk(command.run, command.chunk))
+                self._submit(command.run, command.chunk)
             case FailChunk():
                 self._spawn(self._fail_chunk(command))
             case CancelChunk():
-                self._chunks[command.run, command.chunk].cancel()
+                if (work := self._chunks.get((command.run, command.chunk))) is not None:
+                    work.cancel()  # else it has just ended, and its report is on the way
             case EvaluateTransitions():
                 return self._end_task(command)
             case FinishRun():
@@ -184,16 +189,25 @@ class Coordinator:
         scope = workflow_context(self.context, now=now, seed=self._seed(run)).for_task()
         if task.when is not None and not self._holds(run, task.when.render, scope):
             return TaskSkipped(run)
-        action = self._world.actions.get(task.task.action or "")
-        if action is None:
-            raise PermanentError(f"unknown action {task.task.action!r}")
+        action, opened.executor = self._world.route(task.task)
         concurrency = concurrency_of(task, scope)
         order = TaskOrder(run=run, task=task, action=action, context=self.context, concurrency=concurrency, now=now)
-        opened.executor = self._world.executor_for(action)
         opened.cpu_before_s = time.thread_time()
         opened.open = await opened.executor.open(order)
         opened.stats.n_items = opened.open.n_items
         return TaskPrepared(run, opened.open.n_items, opened.open.shape)
+
+    def _submit(self, run: TaskRunId, chunk: Chunk) -> None:
+        """Run a chunk; one that is cancelled, perhaps before its first step, is lost and says so all the same."""
+        key = (run, chunk.id)
+        work = self._chunks[key] = self._spawn(self._run_chunk(run, chunk))
+
+        def ended(work: asyncio.Task[None]) -> None:
+            del self._chunks[key]
+            if work.cancelled() and self.state.status is RunStatus.RUNNING:
+                self._queue.put_nowait(ChunkLost(run, chunk.id, "cancelled"))
+
+        work.add_done_callback(ended)
 
     async def _run_chunk(self, run: TaskRunId, chunk: Chunk) -> None:
         executor, work = self._executor_of(run)
@@ -201,14 +215,8 @@ class Coordinator:
             report = await executor.run(work, chunk)
         except WorkerCrashedError as error:
             event: Event = ChunkLost(run, chunk.id, str(error))
-        except asyncio.CancelledError:
-            if self.state.status is not RunStatus.RUNNING:
-                raise
-            event = ChunkLost(run, chunk.id, "cancelled")
         else:
             event = self._chunk_done(run, chunk, report)
-        finally:
-            del self._chunks[run, chunk.id]
         self._queue.put_nowait(event)
 
     async def _fail_chunk(self, command: FailChunk) -> None:
@@ -219,8 +227,11 @@ class Coordinator:
     def _chunk_done(self, run: TaskRunId, chunk: Chunk, report: ChunkReport) -> ChunkDone:
         stats = self._opened[run].stats
         stats.n_chunks += 1
+        stats.n_failed += failed_for_good(chunk, report.n_succeeded, report.n_failed)
         stats.context_bytes_decoded += report.context_bytes_decoded
         stats.workers.add(report.worker)
+        if report.published is not None:
+            self._publish(report.published)
         return ChunkDone(
             run,
             chunk.id,
@@ -231,6 +242,12 @@ class Coordinator:
             elapsed_s=report.elapsed_s,
             timed_out=report.timed_out,
         )
+
+    def _publish(self, published: Mapping[str, Any]) -> None:
+        """Take over the variables of a parallel group."""
+        version = self.context.variables_version + 1
+        variables = {**self.context.variables, **published}
+        self.context = replace(self.context, variables=variables, variables_version=version)
 
     def _end_task(self, command: EvaluateTransitions) -> TransitionsEvaluated:
         """Close the result of a task run, then evaluate what follows it."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +11,9 @@ from attune_ray.errors import UsageError
 from attune_ray.settings import RaySettings
 
 __all__ = ["Cluster"]
+
+_ANSWER_S = 5.0
+"""Seconds that a head has to accept a connection before it is taken for absent."""
 
 
 class Cluster:
@@ -41,15 +45,17 @@ class Cluster:
         _quieten()
         if self._settings.address is None:
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a cluster of one: loopback only
+        else:
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # seconds; a head that refuses us never answers
         import ray  # noqa: PLC0415  takes 0.5 s and 40 MB: only for runs that need it
 
         logging.getLogger("ray").setLevel(logging.ERROR)  # importing it has set the level
         if not ray.is_initialized():
             try:
+                _require_listening(self._settings.address)
                 ray.init(**self._arguments())
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                where = self._settings.address or "this machine"
-                raise UsageError(f"cannot run on Ray at {where}: {_first_line(error)}") from error
+                raise UsageError(_refusal(self._settings.address, error)) from error
             self._is_ours = True
             if self._settings.address is None:
                 _warm_up(int(_resources().get("CPU", 1)))
@@ -69,8 +75,9 @@ class Cluster:
         }
 
     def close(self) -> None:
-        """Disconnect; a cluster that was started here ends, processes and all."""
+        """Disconnect; a cluster that was started here ends, processes and all. Doing it again does nothing."""
         if self._started is not None:
+            self._started = None
             self._thread.submit(self._disconnect).result()
         self._thread.shutdown()
 
@@ -79,6 +86,17 @@ class Cluster:
 
         if self._is_ours and ray.is_initialized():
             ray.shutdown()
+
+
+def _require_listening(address: str | None) -> None:
+    """Refuse a ``host:port`` where nobody listens: Ray itself tries again for more than ten minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
 
 
 def _warm_up(n_workers: int) -> None:
@@ -106,5 +124,12 @@ def _quieten() -> None:
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _refusal(address: str | None, error: Exception) -> str:
+    """Why there is no connection, in one line; Ray does not say so where it is the token."""
+    told = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if address is None:
+        return f"cannot run on Ray at this machine: {told}"
+    hint = (
+        "" if isinstance(error, OSError) and error.errno else " (does RAY_AUTH_MODE=token and the token's file fit it?)"
+    )
+    return f"cannot run on Ray at {address}: {told}{hint}"

@@ -30,7 +30,7 @@ class ContextStore:
         self._put = put
         self._snapshots: dict[tuple[Any, ...], tuple[Snapshot, list[Any]]] = {}
         self._entries: dict[tuple[Any, ...], Entry] = {}
-        self._rows: dict[int, tuple[LocalRows, RayRows]] = {}
+        self._rows: dict[tuple[str, int], tuple[LocalRows, RayRows]] = {}
 
     def snapshot(self, context: RunContext, references: References) -> Snapshot:
         """The snapshot that holds what ``references`` name; the same one while the context is the same.
@@ -56,7 +56,7 @@ class ContextStore:
         """Let go of everything of a run."""
         self._snapshots = {key: held for key, held in self._snapshots.items() if key[0] != run_id}
         self._entries = {key: held for key, held in self._entries.items() if key[0] != run_id}
-        self._rows.clear()
+        self._rows = {key: held for key, held in self._rows.items() if key[0] != run_id}
 
     def _snapshot(self, context: RunContext, references: References, names: list[str]) -> Snapshot:
         version = context.variables_version
@@ -66,7 +66,7 @@ class ContextStore:
             config=self._entry(context, "config", 0, needed=references.config),
             keystore=self._entry(context, "keystore", 0, needed=references.keystore),
             system=dict(context.system),
-            results={name: self._result(_own(context.results[name])) for name in names},
+            results={name: self._result(context.run_id, _own(context.results[name])) for name in names},
         )
 
     def _entry(self, context: RunContext, name: str, version: int, *, needed: bool) -> Entry:
@@ -84,19 +84,20 @@ class ContextStore:
 
         return Entry(RayBytes(self._put(np.frombuffer(encoded, dtype=np.uint8)), len(encoded)))
 
-    def _result(self, result: PlainResult | FanOutResult) -> PlainResult | FanOutResult:
+    def _result(self, run_id: str, result: PlainResult | FanOutResult) -> PlainResult | FanOutResult:
         """The result with its local rows put into the object store, where they are large."""
         if isinstance(result, PlainResult):
-            return PlainResult(self._source(result.source), result.succeeded)
-        parts = tuple(Part(part.items, self._source(part.source)) for part in result.parts)
+            return PlainResult(self._source(run_id, result.source), result.succeeded)
+        parts = tuple(Part(part.items, self._source(run_id, part.source)) for part in result.parts)
         return replace(result, parts=parts)
 
-    def _source(self, source: RowSource) -> RowSource:
+    def _source(self, run_id: str, source: RowSource) -> RowSource:
         if not isinstance(source, LocalRows) or source.rows.n_bytes < IN_PLACE_BYTES:
             return source
-        if id(source) not in self._rows:
-            self._rows[id(source)] = (source, RayRows(self._put(source.rows)))
-        return self._rows[id(source)][1]
+        key = (run_id, id(source))  # the source is kept beside its copy, so that its id stays its own
+        if key not in self._rows:
+            self._rows[key] = (source, RayRows(self._put(source.rows)))
+        return self._rows[key][1]
 
 
 def _own(result: Any) -> PlainResult | FanOutResult:

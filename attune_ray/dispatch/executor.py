@@ -1,6 +1,7 @@
 """Chunks on Ray workers: the context is put once, orders carry references and a range."""
 
 import asyncio
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,7 @@ class RayExecutor:
             self._sources_ref = _put_sources(self.catalog)
             self._store = ContextStore(_put)
         spec = Spec(
+            id=secrets.token_hex(8),
             program=program,
             snapshot=self._store.snapshot(order.context, order.task.references),
             sources_ref=self._sources_ref,
@@ -135,11 +137,9 @@ def _put_sources(catalog: Catalog) -> Any:
 
     from ray import cloudpickle  # noqa: PLC0415
 
-    modules = {
-        sys.modules[function.__module__]
-        for function in (getattr(source, "function", None) for source in catalog.sources)
-        if function is not None and function.__module__ != "__main__"
-    }
+    functions = (getattr(source, "function", None) for source in catalog.sources)
+    names = {function.__module__ for function in functions if function is not None} - {"__main__"}
+    modules = [sys.modules[name] for name in names if name in sys.modules]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:

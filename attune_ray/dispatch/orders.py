@@ -11,6 +11,7 @@ from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.plan import Chunk, Shape
+from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
 
@@ -40,6 +41,7 @@ class Held:
         """Note where the rows of a chunk are: of its first items, where its time was up before the last."""
         self.parts.append(Part(chunk.items[: summary.n_succeeded + summary.n_failed], source))
         self.n_succeeded += summary.n_succeeded
+        self.n_failed += failed_for_good(chunk, summary.n_succeeded, summary.n_failed)
         return report_of(summary)
 
     def result(self, *, succeeded: bool) -> PlainResult | FanOutResult:
@@ -51,7 +53,7 @@ class Held:
             items=self.items,
             n_items=self.n_items,
             n_succeeded=self.n_succeeded,
-            n_failed=self.n_items - self.n_succeeded,
+            n_failed=self.n_failed,
             succeeded=succeeded,
             max_failed_items=self.max_failed_items,
         )
@@ -78,16 +80,20 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
 
 
 def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
-    """How wide a task may run on so many slots, by the way its action runs (DESIGN: chunks)."""
+    """How wide a task may run on so many slots, by the way its action runs."""
     lane_width, target_s, lanes = 1, settings.target_chunk_s, slots * settings.chunks_per_slot
     if order.action.kind is Kind.ASYNC:
         lane_width, target_s = settings.async_width, settings.target_async_chunk_s
     elif order.action.kind is Kind.BLOCKING:
         lane_width, target_s = settings.blocking_width, settings.target_async_chunk_s
-    if order.concurrency is not None and lane_width > 1:
+    lane_width = min(lane_width, order.action.width or lane_width)
+    if order.action.inline:
+        lanes, lane_width = 1, min(lane_width, settings.inline_width)
+    elif order.concurrency is not None and lane_width > 1:
         lanes = slots  # a chunk that waits for a slot would hold a share of the width and use none of it
     return Shape(
         lanes=lanes,
+        slots=slots,
         width=order.concurrency,
         lane_width=lane_width,
         target_s=target_s,

@@ -18,7 +18,7 @@ from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
-from attune_ray.errors import AttuneError
+from attune_ray.errors import AttuneError, UsageError
 
 __all__ = ["MAKE_ITEMS", "WARM_UP", "Spec", "perform", "to_bytes"]
 
@@ -31,10 +31,12 @@ class Spec:
     """A task run as it is put once for all its chunks: the program, and the context as values and references.
 
     Attributes:
+        id: its own, whatever the run is called: what workers know an opened task run by.
         sources_ref: the action sources of the engine, which fill the worker's catalog.
         cache_bytes: encoded bytes of decoded context that a worker may keep.
     """
 
+    id: str
     program: Program
     snapshot: Snapshot
     sources_ref: Any
@@ -101,7 +103,7 @@ class _Process:
 
     def work(self, spec: Spec, items: EncodedItems | None) -> Work:
         """A task run opened in this process: the first of its chunks does so."""
-        key = spec.program.seed
+        key = spec.id
         if key in self.opened:
             self.opened.move_to_end(key)
             return self.opened[key]
@@ -126,12 +128,24 @@ class _Process:
         return functools.partial(open_context, spec.snapshot, cache=self.cache, now=program.now, seed=program.seed)
 
     def catalog(self, ref: Any) -> Catalog:
-        """The actions of an engine: loaded once per process."""
+        """The actions of an engine: loaded once per process.
+
+        Raises:
+            UsageError: a source cannot be loaded here.
+        """
         key = ref.binary()
         if key not in self.catalogs:
-            sources: tuple[Source, ...] = ray.get(ref)
-            self.catalogs[key] = Catalog(sources)
+            self.catalogs[key] = Catalog(_sources(ref))
         return self.catalogs[key]
+
+
+def _sources(ref: Any) -> tuple[Source, ...]:
+    try:
+        found: tuple[Source, ...] = ray.get(ref)
+    except Exception as error:
+        told = str(error).strip().rpartition("\n")[2]
+        raise UsageError(f"an action function cannot be loaded on a worker: {told}") from error
+    return found
 
 
 @functools.cache

@@ -5,6 +5,8 @@ import datetime as dt
 import selectors
 from typing import Any
 
+from attune_ray.errors import EngineError
+
 __all__ = ["ManualClock", "VirtualLoop"]
 
 _START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -38,7 +40,9 @@ class _Impatient(selectors.DefaultSelector):
         ready = super().select(0)
         if not ready and timeout is not None and timeout > 0:
             self._loop.advance(timeout)
-        return ready if ready or timeout is not None else super().select(timeout)
+        if not ready and timeout is None:
+            raise EngineError("the simulation waits for something that will never come: an answer, or an end")
+        return ready
 
 
 class ManualClock:

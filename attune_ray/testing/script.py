@@ -1,8 +1,8 @@
 """Actions whose outcomes are written down beforehand, and the record of what ran."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
@@ -67,14 +67,16 @@ class ScriptedExecutor:
     """Gives every attempt the outcome that its script says, after the virtual seconds that it says.
 
     A script is a mapping with one of ``data``, ``stdout``, ``fail`` (with ``exit_code``, ``stdout``), ``echo_input``,
-    ``attempts`` (a script per attempt, the last one repeats), ``runs`` (per run of the task), ``by_input``
-    (``{param, cases: {text: script}, default}``); any of them with ``sleep`` in seconds.
+    ``response`` or ``no_answer`` (for ``core.ask``), ``attempts`` (a script per attempt, the last one repeats),
+    ``runs`` (per run of the task), ``by_input`` (``{param, cases: {text: script}, default}``); any of them with
+    ``sleep`` in seconds.
 
     Attributes:
         scripts: action reference → script.
         schemas: action reference → JSON Schema of its parameters, whose defaults are filled in.
         default_concurrency: items at once where the task does not say.
         executions: everything that ran, in the order of starting.
+        child_executions: the same of sub-workflows.
         inline: runs the actions that have no script, in this process.
     """
 
@@ -82,15 +84,16 @@ class ScriptedExecutor:
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     default_concurrency: int = 1
     executions: list[Execution] = field(default_factory=list)
+    child_executions: list[Execution] = field(default_factory=list)
     inline: InlineExecutor = field(default_factory=lambda: InlineExecutor(FanOutSettings(), LimitSettings()))
-    _runs: dict[int, int] = field(default_factory=dict)
+    _orders: dict[int, TaskOrder] = field(default_factory=dict)
 
     async def open(self, order: TaskOrder) -> Held:
         """Open a task run; items run one chunk each, so that starts and ends are exact."""
         held = await self.inline.open(order)
         width = order.concurrency or self.default_concurrency
         held.shape = Shape(lanes=width, width=width, first_items=1, max_items=1)
-        self._runs[id(held)] = order.run.number
+        self._orders[id(held)] = order
         return held
 
     async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
@@ -98,11 +101,12 @@ class ScriptedExecutor:
         work: Work = task.work
         recorder = Recorder.of(work, chunk.items, chunk.attempt)
         began_s = asyncio.get_running_loop().time()
-        for row, (index, scope) in enumerate(_scopes(work, chunk)):
-            await self._attempt(task, recorder, row, index, scope)
+        unanswered = False
+        for row, (index, scope) in enumerate(work.scopes(chunk.items)):
+            unanswered = await self._attempt(task, recorder, row, index, scope)
         elapsed_s = asyncio.get_running_loop().time() - began_s
         summary = recorder.summary(elapsed_s=elapsed_s, worker="simulated")
-        return task.keep(chunk, LocalRows(recorder.rows), summary)
+        return replace(task.keep(chunk, LocalRows(recorder.rows), summary), timed_out=unanswered)
 
     async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
         """Store failed items."""
@@ -117,26 +121,36 @@ class ScriptedExecutor:
         """The result of a task that could not be opened."""
         return failure(error)
 
-    async def _attempt(self, task: Held, recorder: Recorder, row: int, index: int | None, scope: ItemContext) -> None:
+    def note(self, execution: Execution, depth: int) -> None:
+        """Keep the record of an attempt, apart from those of sub-workflows."""
+        (self.executions if depth == 1 else self.child_executions).append(execution)
+
+    async def _attempt(self, task: Held, recorder: Recorder, row: int, index: int | None, scope: ItemContext) -> bool:
+        """Play one attempt; whether it was a question that nobody answered."""
         work, loop = recorder.work, asyncio.get_running_loop()
         try:
             values = self._with_defaults(work, work.input_of(scope))
         except AttuneError as error:
             recorder.failed(row, scope, error, 0)
-            return
+            return False
         execution = Execution(work.program.task, index, recorder.attempt, values, loop.time())
-        self.executions.append(execution)
-        script = self._script(work.action.ref, values, recorder.attempt, self._runs[id(task)])
+        order = self._orders[id(task)]
+        self.note(execution, order.context.depth)
+        script = self._script(work.action.ref, values, recorder.attempt, order.run.number)
         try:
             async with asyncio.timeout(work.program.timeout_s):
                 await asyncio.sleep(float(script.get("sleep", 0)))
+                if "no_answer" in script:
+                    await asyncio.Event().wait()
         except TimeoutError:
             recorder.failed(row, scope, timed_out(work), 0)
         else:
             recorder.returned(row, scope, _outcome(script, values), 0)
         execution.ended_s = loop.time()
         execution.error = recorder.rows.error[row]
-        execution.status = "completed" if execution.error is None else "failed"
+        unanswered = "no_answer" in script
+        execution.status = "completed" if execution.error is None else "timeout" if unanswered else "failed"
+        return unanswered
 
     def _with_defaults(self, work: Work, values: dict[str, Any]) -> dict[str, Any]:
         schema = self.schemas.get(work.action.ref)
@@ -163,20 +177,14 @@ def _others(script: Mapping[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in script.items() if name != key}
 
 
-def _scopes(work: Work, chunk: Chunk) -> Iterator[tuple[int | None, ItemContext]]:
-    if work.items is None:
-        yield None, work.context.for_task()
-        return
-    for index, item in zip(chunk.items, work.items.take(chunk.items), strict=True):
-        yield index, work.context.for_item(item, index)
-
-
 def _outcome(script: Mapping[str, Any], values: dict[str, Any]) -> Any:
     match script:
         case {"fail": error}:
             return Output(stdout=script.get("stdout"), exit_code=script.get("exit_code", 1), error=error)
         case {"echo_input": True}:
             return Output(data=values)
+        case {"response": response}:
+            return Output(data={"response": response})
         case {"stdout": text}:
             return Output(stdout=text)
         case _:

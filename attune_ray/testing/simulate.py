@@ -2,23 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from attune_ray.actions import Action, Catalog
-from attune_ray.coordinator import Coordinator, RunResult, World
-from attune_ray.engine import RunState
-from attune_ray.errors import Location
+from attune_ray.coordinator import RunResult
 from attune_ray.expression import ItemContext, WorkflowContext, compile_condition, compile_expression, compile_value
-from attune_ray.model import Workflow, apply_schema, parse_workflow, to_json_schema
+from attune_ray.model import Workflow, parse_workflow, to_json_schema
 from attune_ray.plan import build
-from attune_ray.ports import Observer, RunContext
-from attune_ray.testing.clock import ManualClock, VirtualLoop
-from attune_ray.testing.script import Execution, ScriptedExecutor, scripted_action
+from attune_ray.ports import Observer
+from attune_ray.testing.clock import VirtualLoop
+from attune_ray.testing.script import Execution, ScriptedExecutor
+from attune_ray.testing.stage import RUN_ID, Stage
 
 __all__ = ["Simulation", "condition", "evaluate", "load_workflow", "render", "simulate"]
-
-_RUN_ID = "simulated"
 
 
 def load_workflow(text: str) -> Workflow:
@@ -72,7 +68,8 @@ class Simulation:
         status: ``completed``, ``failed`` or ``cancelled``.
         result: what the run returns.
         variables: the workflow variables at its end.
-        executions: every attempt of every item, in the order of starting.
+        executions: every attempt of every item of its own tasks, in the order of starting.
+        child_executions: the same of the tasks of its sub-workflows, of all levels.
         warnings: what went wrong without failing the run.
         run: the whole of it, as ``Engine.run`` returns it.
     """
@@ -81,6 +78,7 @@ class Simulation:
     result: dict[str, Any]
     variables: dict[str, Any]
     executions: list[Execution]
+    child_executions: list[Execution]
     warnings: list[str]
     run: RunResult = field(repr=False)
 
@@ -90,7 +88,7 @@ def simulate(
     *,
     parameters: Mapping[str, Any] | None = None,
     actions: Mapping[str, Mapping[str, Any]] | None = None,
-    workflows: Mapping[str, str] | None = None,  # noqa: ARG001  sub-workflows are refused when they are planned
+    workflows: Mapping[str, str] | None = None,
     parameter_schema: Mapping[str, Any] | None = None,
     action_schemas: Mapping[str, Mapping[str, Any]] | None = None,
     config: Any = None,
@@ -113,41 +111,23 @@ def simulate(
         InvalidParametersError: the parameters do not fit its schema.
     """
     loaded = workflow if isinstance(workflow, Workflow) else load_workflow(workflow)
+    if parameter_schema is not None:
+        loaded = replace(loaded, parameters=to_json_schema(parameter_schema))
     scripted = ScriptedExecutor(
         actions or {},
         {ref: to_json_schema(schema) for ref, schema in (action_schemas or {}).items()},
         default_concurrency,
     )
-    catalog: dict[str, Action] = {**Catalog(), **{ref: scripted_action(ref) for ref in actions or {}}}
-    schema = loaded.parameters if parameter_schema is None else to_json_schema(parameter_schema)
-    given = dict(parameters or {})
-    context = RunContext(
-        run_id=_RUN_ID,
-        given=given,
-        parameters=apply_schema(schema, given, location=Location(loaded.source)),
-        variables=dict(loaded.vars),
-        config=config,
-        keystore=keystore,
-        system={"workflow_start": "2026-01-01T00:00:00.000000Z", "run_id": _RUN_ID},
-    )
-    world = World(
-        actions=catalog,
-        executor_for=lambda action: scripted if action.ref in scripted.scripts else scripted.inline,
-        local=scripted.inline,
-        clock=ManualClock(),
-    )
-
-    async def run() -> RunResult:
-        coordinator = Coordinator(build(loaded), context, RunState(build(loaded)), world, list(observers))
-        return await coordinator.run()
-
+    stage = Stage(scripted, {ref: load_workflow(text) for ref, text in (workflows or {}).items()})
+    runs = stage.runs(config=config, keystore=keystore, observers=observers)
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        result = runner.run(run())
+        result = runner.run(runs.run(build(loaded), dict(parameters or {}), run_id=RUN_ID))
     return Simulation(
         status=result.status.value,
         result=result.result,
         variables=dict(result.variables),
         executions=scripted.executions,
+        child_executions=scripted.child_executions,
         warnings=result.warnings,
         run=result,
     )
@@ -160,7 +140,7 @@ def _scope(context: Mapping[str, Any]) -> ItemContext:
         tasks=context.get("task", {}),
         config=context.get("config"),
         keystore=context.get("keystore"),
-        system={"workflow_start": "2026-01-01T00:00:00.000000Z", "run_id": _RUN_ID},
+        system={"workflow_start": "2026-01-01T00:00:00.000000Z", "run_id": RUN_ID},
         now="2026-01-01T00:00:00.000000Z",
         seed="",
     ).for_task()

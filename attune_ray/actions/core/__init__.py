@@ -1,19 +1,32 @@
-"""The ``core.*`` actions, one file each."""
+"""The ``core.*`` actions, one file each, loaded when it is asked for: HTTP brings sockets, TLS and an event loop."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Final
 
-from attune_ray.actions.core.echo import echo
-from attune_ray.actions.core.http_request import http_request
-from attune_ray.actions.core.noop import noop
-from attune_ray.actions.core.sleep import sleep
 from attune_ray.actions.output import Output
 
 __all__ = ["CORE"]
 
-CORE: dict[str, Callable[..., Awaitable[Output]]] = {
-    "core.echo": echo,
-    "core.http_request": http_request,
-    "core.noop": noop,
-    "core.sleep": sleep,
-}
-"""Every core action that is a function, by its ref. ``core.ask`` waits for a person: the engine itself runs it."""
+_NAMES: Final = ("ask", "echo", "http_request", "noop", "sleep")
+
+
+class _Core(Mapping[str, Callable[..., Awaitable[Output]]]):
+    """``core.x`` → the function ``x`` of the module ``x``."""
+
+    def __getitem__(self, ref: str) -> Callable[..., Awaitable[Output]]:
+        pack, _, name = ref.partition(".")
+        if pack != "core" or name not in _NAMES:
+            raise KeyError(ref)
+        found: Callable[..., Awaitable[Output]] = getattr(import_module(f"attune_ray.actions.core.{name}"), name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"core.{name}" for name in _NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+CORE: Final = _Core()
+"""Every core action by its ref."""

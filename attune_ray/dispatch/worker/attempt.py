@@ -1,5 +1,6 @@
 """One attempt of one item: what it returned, or why it failed, as a row."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +19,13 @@ from attune_ray.errors import (
 )
 from attune_ray.expression import ItemContext
 
-__all__ = ["Recorder", "Summary", "failed_rows"]
+__all__ = ["CANCELLED", "Recorder", "Summary", "failed_rows", "stored_output"]
 
 _FINAL = (PermanentError, ExpressionError, UnstorableResultError)
 """Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
 _MAX_ERROR_CHARACTERS = 2_000
+CANCELLED: Mapping[str, Any] = {"succeeded": False, "cancelled": True, "error": "Execution cancelled by user"}
+"""The stored result object of an attempt that was cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +96,12 @@ class Recorder:
 
     def _record_output(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
         output = value if isinstance(value, Output) else Output(data=value)
-        stored = _stored_output(output, duration_us, is_python=not isinstance(value, Output))
+        stored = stored_output(output, duration_us, is_python=not isinstance(value, Output))
         if output.exit_code != 0 or output.error is not None:
             self._fail(row, scope, stored, duration_us, None)
             return
         text_or_data = output.stdout if output.data is None else output.data
-        self.rows.data[row] = encode(text_or_data if self.work.program.is_fan_out else stored)
+        self.rows.data[row] = encode(text_or_data) if self.work.program.is_fan_out else _encoded(stored)
         self.rows.status[row] = SUCCEEDED
         self.rows.duration_us[row] = duration_us
         self.n_succeeded += 1
@@ -147,17 +150,29 @@ class Recorder:
         )
 
 
-def _stored_output(output: Output, duration_us: int, *, is_python: bool) -> dict[str, Any]:
+def stored_output(output: Output, duration_us: int, *, is_python: bool) -> dict[str, Any]:
     """The stored result object of an attempt that ended by itself (LANGUAGE §5)."""
     succeeded = output.exit_code == 0 and output.error is None
     stored: dict[str, Any] = {"exit_code": output.exit_code, "duration_ms": duration_us // 1000, "succeeded": succeeded}
     if is_python or output.data is not None:
         stored["data"] = output.data
-    if output.stdout is not None and "data" not in stored:
+    if output.stdout is not None and "data" not in stored and (succeeded or output.stdout):
         stored["stdout"] = output.stdout
+    if succeeded and output.stderr_log is not None:
+        stored["stderr_log"] = output.stderr_log
+    if not is_python and isinstance(output.data, dict) and "queue_ack" in output.data:
+        stored["queue_ack"] = output.data["queue_ack"]
     if not succeeded:
         stored["error"] = _storable(output.error or f"Command exited with code {output.exit_code}")
     return stored
+
+
+def _encoded(stored: dict[str, Any]) -> bytes:
+    try:
+        return encode(stored)
+    except UnstorableResultError:
+        encode(stored.get("data"))  # its error tells the path in what the action returned
+        raise
 
 
 def _stored_failure(error: BaseException, duration_us: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from attune_ray.actions.execution import CURRENT, Execution
 from attune_ray.actions.python import Kind
 from attune_ray.dispatch.worker.attempt import Recorder, Summary
 from attune_ray.dispatch.worker.program import Work
@@ -50,7 +51,7 @@ class Order:
 def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
     """Run some items of a task in this process, from a thread without an event loop."""
     if work.action.kind is not Kind.SYNC:
-        return _loop().run_until_complete(run_chunk_async(work, order, stops=(GeneratorExit,)))
+        return _loop().run_until_complete(_run_watched(work, order))
     recorder = Recorder.of(work, order.indexes, order.attempt)
     began = time.perf_counter()
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
@@ -74,6 +75,26 @@ async def run_chunk_async(work: Work, order: Order, *, stops: _Faults = _OUR_STO
             for _ in range(width):
                 lanes.create_task(_run_lane(recorder, scopes, call, owner, stops))
     return _finished(recorder, began)
+
+
+async def _run_watched(work: Work, order: Order) -> tuple[Summary, Rows]:
+    """As ``run_chunk_async``, and an item that holds up the loop itself beyond its timeout is ended too."""
+    with watching(work.program.timeout_s, work.program.grace_s) as watch:
+        if watch is None or work.program.timeout_s is None:
+            return await run_chunk_async(work, order, stops=())
+        beat = asyncio.create_task(_beat(watch, work.program.timeout_s / 4))
+        try:
+            return await run_chunk_async(work, order, stops=())
+        finally:
+            beat.cancel()
+
+
+async def _beat(watch: Watch, every_s: float) -> None:
+    """Show the watch that the loop moves on."""
+    while True:
+        watch.end()
+        watch.begin()
+        await asyncio.sleep(every_s)
 
 
 def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
@@ -131,6 +152,7 @@ async def _run_lane(
         timeout = asyncio.timeout(work.program.timeout_s)
         try:
             values = work.input_of(scope)
+            CURRENT.set(Execution(work.program.seed, recorder.rows.index[row], recorder.attempt))
             async with timeout:
                 value = await call(values)
         except stops:
@@ -138,7 +160,7 @@ async def _run_lane(
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled(owner):
                 raise
-            fault = timed_out(work) if timeout.expired() else error
+            fault = timed_out(work) if timeout.expired() or isinstance(error, Overrun) else error
             recorder.failed(row, scope, fault, (clock() - began) // 1000)
         else:
             recorder.returned(row, scope, value, (clock() - began) // 1000)

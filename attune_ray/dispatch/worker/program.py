@@ -1,6 +1,6 @@
 """What a worker is told of a task, and the same compiled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,14 @@ class Work:
     context: WorkflowContext
     items: EncodedItems | None
     copies_input: bool = False
+
+    def scopes(self, indexes: Sequence[int]) -> Iterator[tuple[int | None, ItemContext]]:
+        """Index and context of each item; a plain task has one, without an index."""
+        if self.items is None:
+            yield None, self.context.for_task()
+            return
+        for index, item in zip(indexes, self.items.take(indexes), strict=True):
+            yield index, self.context.for_item(item, index)
 
     def input_of(self, scope: ItemContext) -> dict[str, Any]:
         """The rendered input of an item.

@@ -12,7 +12,7 @@ from attune_ray.dispatch.worker.rows import AnyRows
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
 from attune_ray.expression import LazyList
 
-__all__ = ["FanOutResult", "FanOutView", "Part", "PlainResult", "ResultList", "TaskView"]
+__all__ = ["FailedItems", "FanOutResult", "FanOutView", "Part", "PlainResult", "ResultList", "TaskView"]
 
 
 class TaskView(dict[str, Any]):

@@ -1,0 +1,183 @@
+"""``core.ask``: a task that waits for an answer given from outside."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from attune_ray.dispatch.inline import InlineExecutor
+from attune_ray.dispatch.orders import Held, crashed_rows, failure
+from attune_ray.dispatch.worker.attempt import Recorder
+from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
+from attune_ray.dispatch.worker.stored import LocalRows
+from attune_ray.errors import ActionTimeoutError, AttuneError, Location, PermanentError, UsageError
+from attune_ray.expression import ItemContext
+from attune_ray.model import apply_schema, to_json_schema
+from attune_ray.plan import Chunk
+from attune_ray.ports import ChunkReport, TaskOrder
+
+__all__ = ["AskExecutor", "Question", "Questions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Something that a run wants to know.
+
+    Attributes:
+        index: of the item, for a fan-out; else None.
+        response_schema: a flat or JSON Schema that the answer must fit, or None.
+        assigned_to: who should answer, as the workflow says it.
+    """
+
+    run_id: str
+    task: str
+    index: int | None
+    prompt: str
+    response_schema: Mapping[str, Any] | None = None
+    assigned_to: Any = None
+
+    def check(self, response: Any) -> Any:
+        """The answer with the schema's defaults filled in.
+
+        Raises:
+            InvalidParametersError: it does not fit; carries all problems.
+            UsageError: it is no object although the schema describes one.
+        """
+        if self.response_schema is None:
+            return response
+        if not isinstance(response, Mapping):
+            raise UsageError(f"the answer to task {self.task!r} must be an object, as its response_schema says")
+        return apply_schema(to_json_schema(self.response_schema), response, location=Location(f"answer to {self.task}"))
+
+
+@dataclass(slots=True)
+class Questions:
+    """The questions that wait for an answer.
+
+    Attributes:
+        told: is called with each new question.
+    """
+
+    told: Callable[[Question], None] = field(default=lambda _: None)
+    _open: dict[tuple[str, str, int | None], tuple[Question, asyncio.Future[Any]]] = field(default_factory=dict)
+
+    @property
+    def open(self) -> list[Question]:
+        """Those without an answer, oldest first."""
+        return [question for question, _ in self._open.values()]
+
+    def answer(self, run_id: str, task: str, response: Any, index: int | None = None) -> None:
+        """Answer a question; from any thread.
+
+        Raises:
+            UsageError: nobody asks that.
+            InvalidParametersError: the answer does not fit the question's schema.
+        """
+        key = (run_id, task, index)
+        if key not in self._open:
+            waiting = ", ".join(f"{q.run_id} {q.task}" for q in self.open) or "none"
+            raise UsageError(f"run {run_id} asks nothing in task {task!r}; open questions: {waiting}")
+        question, future = self._open[key]
+        checked = question.check(response)
+        future.get_loop().call_soon_threadsafe(_answer, future, checked)
+
+    async def ask(self, question: Question) -> Any:
+        """Wait for the answer."""
+        key = (question.run_id, question.task, question.index)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._open[key] = (question, future)
+        self.told(question)
+        try:
+            return await future
+        finally:
+            del self._open[key]
+
+
+def _answer(future: asyncio.Future[Any], response: Any) -> None:
+    if not future.done():
+        future.set_result(response)
+
+
+@dataclass(slots=True, kw_only=True)
+class _HeldQuestion(Held):
+    """A task run that asks."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskExecutor:
+    """Each item is a question; unanswered within the task's timeout it ends as timed out."""
+
+    inline: InlineExecutor
+    questions: Questions
+
+    async def open(self, order: TaskOrder) -> _HeldQuestion:
+        """Open the items; all their questions are asked at once unless ``concurrency`` says otherwise."""
+        held = await self.inline.open(order)
+        width = order.concurrency or max(1, held.n_items)
+        shape = replace(held.shape, lanes=width, slots=width, width=width, lane_width=1, first_items=1, max_items=1)
+        return _HeldQuestion(
+            program=held.program,
+            n_items=held.n_items,
+            shape=shape,
+            work=held.work,
+            items=held.items,
+            max_failed_items=held.max_failed_items,
+            run_id=order.context.run_id,
+        )
+
+    async def run(self, task: _HeldQuestion, chunk: Chunk) -> ChunkReport:
+        """Ask the questions of a chunk, one after the other."""
+        recorder = Recorder.of(task.work, chunk.items, chunk.attempt)
+        timed_out = False
+        for row, (index, scope) in enumerate(task.work.scopes(chunk.items)):
+            timed_out = await self._ask(task, recorder, row, index, scope)
+        summary = recorder.summary(elapsed_s=0.0, worker="")
+        report = task.keep(chunk, LocalRows(recorder.ended_rows()), summary)
+        return replace(report, timed_out=timed_out)
+
+    async def fail(self, task: _HeldQuestion, chunk: Chunk, reason: str) -> ChunkReport:
+        """Store failed items."""
+        summary, rows = crashed_rows(task, chunk, reason)
+        return task.keep(chunk, LocalRows(rows), summary)
+
+    def result(self, task: _HeldQuestion, *, succeeded: bool) -> PlainResult | FanOutResult:
+        """The result of an ended task run."""
+        return task.result(succeeded=succeeded)
+
+    def failure(self, error: str) -> PlainResult:
+        """The result of a task that could not be opened."""
+        return failure(error)
+
+    async def _ask(
+        self, task: _HeldQuestion, recorder: Recorder, row: int, index: int | None, scope: ItemContext
+    ) -> bool:
+        """One question, its outcome recorded; whether nobody answered in time."""
+        timeout_s = recorder.work.program.timeout_s
+        try:
+            question = _question(task, index, recorder.work.input_of(scope))
+            async with asyncio.timeout(timeout_s):
+                response = await self.questions.ask(question)
+        except TimeoutError:
+            recorder.failed(row, scope, ActionTimeoutError(f"No answer within {timeout_s:g} seconds"), 0)
+            return True
+        except AttuneError as error:
+            recorder.failed(row, scope, error, 0)
+        else:
+            recorder.returned(row, scope, {"response": response}, 0)
+        return False
+
+
+def _question(task: _HeldQuestion, index: int | None, values: Mapping[str, Any]) -> Question:
+    schema = values.get("response_schema")
+    if schema is not None and not isinstance(schema, Mapping):
+        raise PermanentError("core.ask: response_schema must be an object")
+    return Question(
+        run_id=task.run_id,
+        task=task.program.task,
+        index=index,
+        prompt=str(values.get("prompt", "")),
+        response_schema=schema,
+        assigned_to=values.get("assigned_to"),
+    )

@@ -1,0 +1,141 @@
+"""Tasks that are runs themselves: sub-workflows and parallel groups, each item a child run in the same loop."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from attune_ray.actions import Action, Kind, Output
+from attune_ray.dispatch.inline import InlineExecutor
+from attune_ray.dispatch.orders import Held, crashed_rows, failure
+from attune_ray.dispatch.worker.attempt import Recorder
+from attune_ray.dispatch.worker.chunk import timed_out
+from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
+from attune_ray.dispatch.worker.stored import LocalRows
+from attune_ray.errors import AttuneError
+from attune_ray.expression import ItemContext
+from attune_ray.plan import Chunk, Shape
+from attune_ray.ports import ChildOrder, ChildReport, ChunkReport, RunChild, TaskOrder
+from attune_ray.settings import LimitSettings
+
+__all__ = ["ChildExecutor", "run_action"]
+
+
+def run_action(ref: str) -> Action:
+    """The action that stands for a run: it takes any parameters, and is never called as a function."""
+
+    async def never(**_: Any) -> None:
+        raise AssertionError("a child run is not a function")
+
+    return Action(
+        ref=ref,
+        function=never,
+        kind=Kind.ASYNC,
+        inline=True,
+        names=None,
+        required=frozenset(),
+        signature="(**any)",
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _HeldChild(Held):
+    """A task run whose items are child runs."""
+
+    order: TaskOrder
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExecutor:
+    """Runs each item as a run of its own, which ``run_child`` starts; cancelling the item cancels that run."""
+
+    inline: InlineExecutor
+    limits: LimitSettings
+    run_child: RunChild
+
+    async def open(self, order: TaskOrder) -> _HeldChild:
+        """Open the items; one child run a chunk, so that each starts and ends by itself.
+
+        Raises:
+            AttuneError: the items have no value.
+        """
+        held = await self.inline.open(order)
+        width = order.concurrency or self.limits.child_runs
+        return _HeldChild(
+            program=held.program,
+            n_items=held.n_items,
+            shape=Shape(lanes=width, width=width, first_items=1, max_items=1),
+            work=held.work,
+            items=held.items,
+            max_failed_items=held.max_failed_items,
+            order=order,
+        )
+
+    async def run(self, task: _HeldChild, chunk: Chunk) -> ChunkReport:
+        """Run the children of a chunk, one after the other."""
+        recorder = Recorder.of(task.work, chunk.items, chunk.attempt)
+        clock = asyncio.get_running_loop().time
+        began, published = clock(), None
+        for row, (index, scope) in enumerate(task.work.scopes(chunk.items)):
+            published = await self._run_one(task, recorder, row, index, scope)
+        summary = recorder.summary(elapsed_s=clock() - began, worker="")
+        report = task.keep(chunk, LocalRows(recorder.ended_rows()), summary)
+        return ChunkReport(
+            n_succeeded=report.n_succeeded,
+            n_failed=report.n_failed,
+            retryable=report.retryable,
+            elapsed_s=report.elapsed_s,
+            published=published,
+        )
+
+    async def fail(self, task: _HeldChild, chunk: Chunk, reason: str) -> ChunkReport:
+        """Store failed items."""
+        summary, rows = crashed_rows(task, chunk, reason)
+        return task.keep(chunk, LocalRows(rows), summary)
+
+    def result(self, task: _HeldChild, *, succeeded: bool) -> PlainResult | FanOutResult:
+        """The result of an ended task run."""
+        return task.result(succeeded=succeeded)
+
+    def failure(self, error: str) -> PlainResult:
+        """The result of a task that could not be opened."""
+        return failure(error)
+
+    async def _run_one(
+        self, task: _HeldChild, recorder: Recorder, row: int, index: int | None, scope: ItemContext
+    ) -> Any:
+        """One child run, its outcome recorded; the variables that a parallel group published, if it is one."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            given = recorder.work.input_of(scope)
+            async with asyncio.timeout(recorder.work.program.timeout_s) as timeout:
+                report = await self.run_child(_child_order(task.order, index, recorder.attempt, given))
+        except TimeoutError as error:
+            fault = timed_out(recorder.work) if timeout.expired() else error
+            recorder.failed(row, scope, fault, int((clock() - began) * 1e6))
+            return None
+        except AttuneError as error:
+            recorder.failed(row, scope, error, int((clock() - began) * 1e6))
+            return None
+        recorder.returned(row, scope, _output(report), int((clock() - began) * 1e6))
+        return report.published
+
+
+def _child_order(order: TaskOrder, index: int | None, attempt: int, given: dict[str, Any]) -> ChildOrder:
+    place = str(order.run) if index is None else f"{order.run}[{index}]"
+    suffix = "" if attempt == 1 else f"~{attempt}"
+    return ChildOrder(
+        run_id=f"{order.context.run_id}/{place}{suffix}",
+        task=order.task.task,
+        index=index,
+        attempt=attempt,
+        given=given,
+        parent=order.context,
+    )
+
+
+def _output(report: ChildReport) -> Output:
+    """A child's result is its output; its failure is told by its error."""
+    if report.succeeded:
+        return Output(data=report.data)
+    return Output(data=report.data, exit_code=1, error=report.error or "the child run failed")

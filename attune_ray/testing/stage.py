@@ -1,0 +1,70 @@
+"""What a simulated run finds around it: scripted actions, real core actions, sub-workflows."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from attune_ray.actions import Action, Catalog
+from attune_ray.coordinator import Runs, World
+from attune_ray.dispatch.children import ChildExecutor, run_action
+from attune_ray.errors import PermanentError
+from attune_ray.model import Task, TaskType, Workflow
+from attune_ray.ports import ChildOrder, ChildReport, Executor, Observer
+from attune_ray.settings import FanOutSettings, LimitSettings
+from attune_ray.testing.clock import ManualClock
+from attune_ray.testing.script import Execution, ScriptedExecutor, scripted_action
+
+__all__ = ["RUN_ID", "Stage"]
+
+RUN_ID = "simulated"
+
+
+@dataclass(slots=True)
+class Stage:
+    """Routes tasks to their scripts, and notes the runs that runs start."""
+
+    scripted: ScriptedExecutor
+    workflows: Mapping[str, Workflow]
+    _runs: Runs = field(init=False)
+    _children: ChildExecutor = field(init=False)
+    _catalog: Catalog = field(default_factory=Catalog)
+
+    def runs(self, *, config: Any, keystore: Any, observers: Iterable[Observer]) -> Runs:
+        """The engine of a simulation."""
+        limits = LimitSettings()
+        world = World(
+            route=self._route,
+            local=self.scripted.inline,
+            clock=ManualClock(),
+            limits=limits,
+            max_crashes=FanOutSettings().max_crashes,
+        )
+        self._runs = Runs(
+            world=world, workflows=self.workflows, observers=tuple(observers), config=config, keystore=keystore
+        )
+        self._children = ChildExecutor(self.scripted.inline, limits, self._run_child)
+        return self._runs
+
+    def _route(self, task: Task) -> tuple[Action, Executor[Any]]:
+        ref = task.action or "parallel"
+        if task.type is TaskType.PARALLEL or ref in self.workflows:
+            return run_action(ref), self._children
+        if ref in self.scripted.scripts:
+            return scripted_action(ref), self.scripted
+        if ref not in self._catalog:
+            raise PermanentError(f"unknown action {ref!r}")
+        return self._catalog[ref], self.scripted.inline
+
+    async def _run_child(self, order: ChildOrder) -> ChildReport:
+        clock = asyncio.get_running_loop().time
+        execution = Execution(order.task.name, order.index, order.attempt, dict(order.given), clock())
+        self.scripted.note(execution, order.parent.depth)
+        execution.status = "failed"
+        try:
+            report = await self._runs.run_child(order)
+        finally:
+            execution.ended_s = clock()
+        execution.error = report.error
+        execution.status = "completed" if report.succeeded else "failed"
+        return report

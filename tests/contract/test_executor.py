@@ -1,0 +1,477 @@
+"""What every executor promises: the same orders give the same results, wherever the chunks run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attune_ray.actions import Action, Catalog, action, sources_of
+from attune_ray.dispatch.cluster import Cluster
+from attune_ray.dispatch.executor import RayExecutor
+from attune_ray.dispatch.inline import InlineExecutor
+from attune_ray.dispatch.orders import Held
+from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
+from attune_ray.dispatch.worker.stored import LocalRows
+from attune_ray.engine import TaskRunId
+from attune_ray.errors import AttuneError, EvaluationError, PermanentError
+from attune_ray.model import parse_workflow
+from attune_ray.plan import Chunk, Items, build
+from attune_ray.plan.chunks import widths
+from attune_ray.ports import ChunkReport, Executor, RunContext, StoredResult, TaskOrder
+from attune_ray.settings import FanOutSettings, LimitSettings, Settings
+from attune_ray.testing import ScriptedExecutor
+from attune_ray.testing.script import scripted_action
+
+REFUSED = -1
+
+
+@action("contract.echo")
+def echo(x: Any) -> dict[str, Any]:
+    """What it was given; one number is refused."""
+    if x == REFUSED:
+        raise PermanentError("refused")
+    return {"x": x}
+
+
+@action("contract.text")
+def text() -> str:
+    """Data that is no object."""
+    return "plain"
+
+
+@action("contract.flaky")
+def flaky(x: Any, flag: str) -> dict[str, Any]:
+    """Refuses one number until the file of that name exists."""
+    if x == REFUSED and not Path(flag).exists():
+        raise ValueError("not yet")
+    return {"x": x, "flag": flag}
+
+
+@action("contract.clash")
+def clash() -> dict[str, Any]:
+    """Data with the names that a view has itself."""
+    return {"exit_code": 77, "result": "mine", "k": 1}
+
+
+ACTIONS = (echo, text, flaky, clash)
+SCRIPTS: Mapping[str, Mapping[str, Any]] = {
+    "contract.echo": {
+        "by_input": {"param": "x", "cases": {"-1": {"fail": "refused"}}, "default": {"echo_input": True}}
+    },
+    "contract.text": {"data": "plain"},
+    "contract.flaky": {
+        "by_input": {
+            "param": "x",
+            "cases": {"-1": {"attempts": [{"fail": "ValueError: not yet"}, {"echo_input": True}]}},
+            "default": {"echo_input": True},
+        }
+    },
+    "contract.clash": {"data": {"exit_code": 77, "result": "mine", "k": 1}},
+}
+
+
+@dataclass(slots=True)
+class Bench:
+    """An executor at work on the tasks of one run."""
+
+    name: str
+    executor: Executor[Any]
+    actions: Mapping[str, Action]
+    context: RunContext = field(
+        default_factory=lambda: RunContext(run_id="contract", given={}, parameters={}, variables={})
+    )
+    n_runs: int = 0
+
+    async def open(self, task: str, **context: Any) -> Held:
+        """Open a task, written as YAML (without its name), in a context."""
+        self.n_runs += 1
+        name = f"t{self.n_runs}"
+        others = "".join(f", {{name: {other}, action: core.noop}}" for other in context.get("results", {}))
+        plan = build(parse_workflow(f"tasks: [{{name: {name}, {task}}}{others}]"))
+        planned = plan.tasks[name]
+        order = TaskOrder(
+            run=TaskRunId(name, 1),
+            task=planned,
+            action=self.actions[planned.task.action or ""],
+            context=replace(self.context, **context),
+            concurrency=planned.task.concurrency if isinstance(planned.task.concurrency, int) else None,
+            now="2026-01-01T00:00:00.000000Z",
+        )
+        held: Held = await self.executor.open(order)
+        return held
+
+    async def run(self, held: Held, *chunks: Items, attempt: int = 1, width: int = 1) -> list[ChunkReport]:
+        """Run chunks one after the other, in the order given."""
+        found = []
+        for number, items in enumerate(chunks):
+            chunk = Chunk(id=number, items=items, attempt=attempt, width=width)
+            found.append(await self.executor.run(held, chunk))
+        return found
+
+    async def view(self, task: str, **context: Any) -> Any:
+        """The view of a plain task that was opened and run."""
+        held = await self.open(task, **context)
+        (report,) = await self.run(held, range(1))
+        return self.executor.result(held, succeeded=report.n_failed == 0).view()
+
+    async def fan_out(self, task: str, *chunks: Items, succeeded: bool = True, **context: Any) -> StoredResult:
+        """The result of a fan-out of which some chunks were run; all of it in one chunk where none is named."""
+        held = await self.open(task, **context)
+        await self.run(held, *(chunks or [range(held.n_items)]))
+        return self.executor.result(held, succeeded=succeeded)
+
+
+def inline_bench(settings: Settings) -> Bench:
+    """Chunks in this process."""
+    catalog = Catalog(source for given in ACTIONS for source in sources_of(given))
+    return Bench("inline", InlineExecutor(settings.fan_out, settings.limits), catalog)
+
+
+def ray_bench(settings: Settings) -> Bench:
+    """Chunks on Ray."""
+    catalog = Catalog(source for given in ACTIONS for source in sources_of(given))
+    return Bench("ray", RayExecutor(settings, catalog, Cluster(settings.ray)), catalog)
+
+
+def scripted_bench(settings: Settings) -> Bench:
+    """Chunks that are played from scripts."""
+    inline = InlineExecutor(settings.fan_out, settings.limits)
+    return Bench("scripted", ScriptedExecutor(SCRIPTS, inline=inline), {ref: scripted_action(ref) for ref in SCRIPTS})
+
+
+BENCHES: Mapping[str, Callable[[Settings], Bench]] = {
+    "inline": inline_bench,
+    "ray": ray_bench,
+    "scripted": scripted_bench,
+}
+
+
+@pytest.fixture(params=["inline", "scripted", pytest.param("ray", marks=pytest.mark.ray)])
+def make_bench(request: pytest.FixtureRequest, ray_settings: Settings) -> Iterator[Callable[..., Bench]]:
+    """Makes benches of one kind of executor, with settings of their own."""
+    made: list[Bench] = []
+    if request.param == "ray":
+        request.getfixturevalue("ray_session")
+
+    def make(**groups: Any) -> Bench:
+        made.append(BENCHES[request.param](replace(ray_settings, **groups)))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        if isinstance(bench.executor, RayExecutor):
+            bench.executor.cluster.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """One bench with the usual settings."""
+    return make_bench()
+
+
+async def test_a_plain_task_lifts_the_keys_of_its_data(bench: Bench) -> None:
+    """``task.x.key`` is the data's; ``result`` and ``output`` are the view itself."""
+    view = await bench.view("action: contract.echo, input: {x: [1, 2]}")
+
+    assert (view["x"], view["data"], view["succeeded"], view["exit_code"]) == ([1, 2], {"x": [1, 2]}, True, 0)
+    assert view["result"] is view
+    assert view["output"] is view
+
+
+async def test_data_that_is_no_object_is_the_result_itself(bench: Bench) -> None:
+    """There is nothing to lift from a text."""
+    view = await bench.view("action: contract.text")
+
+    assert (view["data"], view["result"], view["output"]) == ("plain", "plain", "plain")
+
+
+async def test_the_view_s_own_keys_win_over_those_of_the_data(bench: Bench) -> None:
+    """But ``result`` is one of the data where the data has it."""
+    view = await bench.view("action: contract.clash")
+
+    assert (view["exit_code"], view["result"], view["k"]) == (0, "mine", 1)
+    assert view["output"] is view
+
+
+async def test_a_failed_plain_task_has_a_view_too(bench: Bench) -> None:
+    """With the error, and without data."""
+    view = await bench.view(f"action: contract.echo, input: {{x: {REFUSED}}}")
+
+    assert (view["succeeded"], view["error"]) == (False, "refused")
+    assert view["result"] is view
+    with pytest.raises(KeyError):
+        view["data"]
+
+
+async def test_results_come_in_the_order_of_the_items(bench: Bench) -> None:
+    """Whatever chunk ended first."""
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: [0, 1, 2, 3, 4, 5], input: {x: '{{ item }}'}",
+        range(4, 6),
+        range(2),
+        range(2, 4),
+    )
+
+    view = result.view()
+    assert list(view["results"]) == [{"x": number} for number in range(6)]
+    assert [view["results"][place] for place in (5, 0, -2)] == [{"x": 5}, {"x": 0}, {"x": 4}]
+    assert (view["total_count"], view["succeeded_count"], view["failed_count"]) == (6, 6, 0)
+    assert view["result"] is view["output"] is view["results"]
+
+
+async def test_a_failed_item_is_data(bench: Bench) -> None:
+    """It is null among the results, and listed with its index, the item and the error."""
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: [5, -1, 7], input: {x: '{{ item }}'}", succeeded=False
+    )
+
+    view = result.view()
+    assert list(view["results"]) == [{"x": 5}, None, {"x": 7}]
+    assert list(view["failed_items"]) == [{"index": 1, "item": -1, "error": "refused"}]
+    assert (view["succeeded_count"], view["failed_count"], view["succeeded"]) == (2, 1, False)
+    assert view["error"] == "1 of 3 item(s) failed"
+
+
+async def test_the_report_of_a_chunk_counts_and_names_what_may_be_tried_again(bench: Bench) -> None:
+    """Only the counts and the indexes come back, not the results."""
+    held = await bench.open(
+        "action: contract.flaky, retry: {count: 1}, with_items: [5, -1, 7], input: {x: '{{ item }}', flag: /nowhere}"
+    )
+
+    (report,) = await bench.run(held, range(3))
+
+    assert (report.n_succeeded, report.n_failed, report.retryable) == (2, 1, (1,))
+
+
+async def test_an_item_that_was_tried_again_supersedes_its_first_attempt(bench: Bench, tmp_path: Path) -> None:
+    """The results, the counts and the failed items tell of the last attempt."""
+    flag = tmp_path / "flag"
+    held = await bench.open(
+        "action: contract.flaky, retry: {count: 1}, with_items: [5, -1, 7, 8],"
+        f" input: {{x: '{{{{ item }}}}', flag: {flag}}}"
+    )
+    await bench.run(held, range(2), range(2, 4))
+    flag.touch()
+    await bench.run(held, (1,), attempt=2)
+
+    view = bench.executor.result(held, succeeded=True).view()
+    assert [found["x"] for found in view["results"]] == [5, -1, 7, 8]
+    assert view["results"][1]["x"] == -1
+    assert (view["succeeded_count"], view["failed_count"], list(view["failed_items"])) == (4, 0, [])
+
+
+async def test_failed_items_are_listed_up_to_a_bound(make_bench: Callable[..., Bench]) -> None:
+    """The first ones, in item order; the count stays exact."""
+    bench = make_bench(limits=LimitSettings(failed_items_listed=2))
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: [-1, 1, -1, -1, -1], input: {x: '{{ item }}'}",
+        range(3, 5),
+        range(3),
+        succeeded=False,
+    )
+
+    view = result.view()
+    assert [failed["index"] for failed in view["failed_items"]] == [0, 2]
+    assert (len(view["failed_items"]), view["failed_count"]) == (2, 4)
+
+
+async def test_a_detached_result_is_the_same_and_holds_no_reference(bench: Bench) -> None:
+    """It can be read when its cluster is gone."""
+    fan_out = await bench.fan_out(
+        "action: contract.echo, with_items: '{{ parameters.xs }}', input: {x: '{{ item }}'}",
+        range(2),
+        range(2, 4),
+        succeeded=False,
+        parameters={"xs": ["ä{{ x }}", REFUSED, [], {"k": None}]},
+    )
+    held = await bench.open("action: contract.text")
+    await bench.run(held, range(1))
+    plain = bench.executor.result(held, succeeded=True)
+
+    kept, kept_plain = fan_out.detached(), plain.detached()
+
+    assert isinstance(kept, FanOutResult)
+    assert isinstance(kept_plain, PlainResult)
+    assert all(isinstance(source, LocalRows) for source in [kept_plain.source, *(part.source for part in kept.parts)])
+    assert isinstance(kept.items, EncodedItems)
+    assert kept_plain.view() == plain.view()
+    assert {name: _listed(value) for name, value in kept.view().items()} == {
+        name: _listed(value) for name, value in fan_out.view().items()
+    }
+    assert kept.view()["results"][0] == {"x": "ä{{ x }}"}
+    assert kept.detached().view()["failed_items"][0]["item"] == -1
+
+
+async def test_items_that_did_not_run_are_null_and_not_listed(bench: Bench) -> None:
+    """A run may end before every item had its turn."""
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: [-1, 1, 2, 3], input: {x: '{{ item }}'}", range(2), succeeded=False
+    )
+
+    view = result.view()
+    assert list(view["results"]) == [None, {"x": 1}, None, None]
+    assert [failed["index"] for failed in view["failed_items"]] == [0]
+    assert len(view["failed_items"]) == 1
+
+
+async def test_a_template_that_fails_on_one_item_names_it(bench: Bench) -> None:
+    """With its index, the expression and the reason; the other items run."""
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: [{u: 1}, {}, {u: 3}], input: {x: '{{ item.u }}'}", succeeded=False
+    )
+
+    (failed,) = result.view()["failed_items"]
+    assert (failed["index"], failed["item"]) == (1, {})
+    assert "{{ item.u }}" in failed["error"]
+    assert "'u'" in failed["error"]
+    assert list(result.view()["results"]) == [{"x": 1}, None, {"x": 3}]
+
+
+async def test_a_chunk_whose_time_is_up_hands_back_the_rest(make_bench: Callable[..., Bench]) -> None:
+    """The first item always runs; what was not started is in no count, and another chunk may run it."""
+    bench = make_bench(fan_out=FanOutSettings(target_chunk_s=0.0))
+    if bench.name == "scripted":
+        pytest.skip("its chunks hold one item each")
+    held = await bench.open("action: contract.echo, with_items: [5, 6, 7], input: {x: '{{ item }}'}")
+
+    (report,) = await bench.run(held, range(3))
+    assert (report.n_succeeded, report.n_failed, report.retryable) == (1, 0, ())
+    await bench.run(held, range(1, 2), range(2, 3))
+
+    assert [found["x"] for found in bench.executor.result(held, succeeded=True).view()["results"]] == [5, 6, 7]
+
+
+async def test_items_given_up_are_stored_as_failed(bench: Bench) -> None:
+    """With the reason, beside those that ran."""
+    held = await bench.open("action: contract.echo, with_items: [5, 6], input: {x: '{{ item }}'}")
+    await bench.run(held, range(1))
+
+    report = await bench.executor.fail(held, Chunk(id=9, items=range(1, 2), attempt=3), "its worker died")
+
+    view = bench.executor.result(held, succeeded=False).view()
+    assert (report.n_succeeded, report.n_failed, report.retryable) == (0, 1, ())
+    assert list(view["results"]) == [{"x": 5}, None]
+    assert list(view["failed_items"]) == [{"index": 1, "item": 6, "error": "its worker died"}]
+
+
+async def test_a_plain_task_given_up_has_the_reason_as_its_error(bench: Bench) -> None:
+    """Its view is that of a failed task."""
+    held = await bench.open("action: contract.text")
+
+    await bench.executor.fail(held, Chunk(id=0, items=range(1)), "its worker died")
+
+    view = bench.executor.result(held, succeeded=False).view()
+    assert (view["succeeded"], view["error"]) == (False, "its worker died")
+
+
+def test_a_task_that_could_not_be_opened_has_a_result(bench: Bench) -> None:
+    """It failed, and says why."""
+    result = bench.executor.failure("no such thing")
+
+    assert result.succeeded is False
+    assert (result.view()["succeeded"], result.view()["error"]) == (False, "no such thing")
+
+
+async def test_a_task_whose_chunks_were_all_cut_short_has_a_result(bench: Bench) -> None:
+    """A cancelled run still has a view of what had begun."""
+    plain = await bench.open("action: contract.text")
+    fan_out = await bench.open("action: contract.echo, with_items: [5, 6], input: {x: '{{ item }}'}")
+
+    assert bench.executor.result(plain, succeeded=False).view()["error"] == "it was cancelled"
+    assert list(bench.executor.result(fan_out, succeeded=False).view()["results"]) == [None, None]
+
+
+async def test_no_items_are_a_result_too(bench: Bench) -> None:
+    """An empty list gives empty lists."""
+    held = await bench.open("action: contract.echo, with_items: [], input: {x: 1}")
+
+    view = bench.executor.result(held, succeeded=True).view()
+    assert (held.n_items, list(view["results"]), list(view["failed_items"]), view["total_count"]) == (0, [], [], 0)
+
+
+async def test_a_value_that_is_no_list_is_one_item(bench: Bench) -> None:
+    """An object too: its keys are not items."""
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: '{{ parameters.it }}', input: {x: '{{ item }}'}",
+        parameters={"it": {"a": 1}},
+    )
+
+    assert list(result.view()["results"]) == [{"x": {"a": 1}}]
+
+
+async def test_items_are_cut_into_batches(bench: Bench) -> None:
+    """``item`` is the list, ``index`` the batch's number."""
+    result = await bench.fan_out(
+        "action: contract.echo, with_items: [a, b, c], batch_size: 2, input: {x: ['{{ index }}', '{{ item }}']}"
+    )
+
+    assert list(result.view()["results"]) == [{"x": [0, ["a", "b"]]}, {"x": [1, ["c"]]}]
+
+
+async def test_data_is_never_a_template(bench: Bench) -> None:
+    """Braces in items, parameters and results arrive as they are."""
+    first = await bench.fan_out(
+        "action: contract.echo, with_items: '{{ parameters.xs }}', input: {x: '{{ item }}'}",
+        parameters={"xs": ["{{ 1 + 1 }}", "{% if %}"]},
+    )
+    assert [found["x"] for found in first.view()["results"]] == ["{{ 1 + 1 }}", "{% if %}"]
+
+    second = await bench.fan_out(
+        "action: contract.echo, with_items: '{{ task.first.results }}', input: {x: '{{ item.x }}'}",
+        results={"first": first},
+    )
+    assert [found["x"] for found in second.view()["results"]] == ["{{ 1 + 1 }}", "{% if %}"]
+
+
+async def test_templates_read_the_run_s_context(bench: Bench) -> None:
+    """Parameters, variables, system, and results of tasks, plain and fanned out."""
+    plain_held = await bench.open("action: contract.text")
+    await bench.run(plain_held, range(1))
+    fan_out = await bench.fan_out("action: contract.echo, with_items: [5, 6], input: {x: '{{ item }}'}")
+
+    view = await bench.view(
+        "action: contract.echo, input: {x: ['{{ parameters.p }}', '{{ v }}', '{{ system.run_id }}',"
+        " '{{ task.plain.result }}', '{{ task.many.results[1].x }}', '{{ task.many.total_count }}']}",
+        parameters={"p": 1},
+        variables={"v": [2]},
+        system={"run_id": "contract"},
+        results={"plain": bench.executor.result(plain_held, succeeded=True), "many": fan_out},
+    )
+
+    assert view["x"] == [1, [2], "contract", "plain", 6, 2]
+
+
+async def test_a_width_is_kept_to(bench: Bench) -> None:
+    """The lanes of a task with ``concurrency`` are never wider together."""
+    held = await bench.open("action: contract.echo, concurrency: 3, with_items: [1, 2, 3, 4], input: {x: 1}")
+
+    assert 1 <= sum(widths(held.shape)) <= 3
+
+
+@pytest.mark.parametrize(
+    ("task", "error"),
+    [
+        ("action: contract.echo, with_items: '{{ parameters.missing }}', input: {x: 1}", EvaluationError),
+        ("action: contract.echo, with_items: '{{ 1 / 0 }}', input: {x: 1}", EvaluationError),
+    ],
+)
+async def test_a_task_that_cannot_be_prepared_is_refused(bench: Bench, task: str, error: type[AttuneError]) -> None:
+    """Before any chunk of it is sent."""
+    with pytest.raises(error):
+        await bench.open(task)
+
+
+async def test_an_input_that_does_not_fit_is_refused_with_the_function_s_parameters(bench: Bench) -> None:
+    """Before any chunk of it is sent."""
+    if bench.name == "scripted":
+        pytest.skip("a script takes anything")
+
+    with pytest.raises(PermanentError, match=r"does not take 'y' and it needs 'x'; its parameters are \(x\)"):
+        await bench.open("action: contract.echo, input: {y: 1}")
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if not isinstance(value, str | int | bool) else value

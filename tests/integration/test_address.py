@@ -1,0 +1,148 @@
+"""Attaching to a Ray that somebody else has started: with a token, by its address, and leaving it running."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.ray
+
+RAY = Path(sys.executable).with_name("ray")
+ACTIONS = '''
+import os
+import attune_ray
+from neighbour import twice
+
+@attune_ray.action("far.twice")
+def far_twice(x):
+    """Uses a file beside this one."""
+    return {"x": twice(x), "parent": os.getppid()}
+
+@attune_ray.action("far.twice_async")
+async def far_twice_async(x):
+    return twice(x["x"])
+'''
+SCRIPT = '''
+import json, sys
+from attune_ray import Engine, Settings
+from attune_ray.errors import UsageError
+from attune_ray.settings import RaySettings
+
+TEXT = """
+tasks:
+  - {name: f, action: far.twice, with_items: [1, 2, 3], input: {x: '{{ item }}'}}
+  - {name: g, action: far.twice_async, with_items: '{{ task.f.results }}', input: {x: '{{ item }}'}}
+"""
+address, file = sys.argv[1:]
+try:
+    with Engine(actions=[file], settings=Settings(ray=RaySettings(address=address))) as engine:
+        engine.connect()
+        run = engine.run(TEXT)
+    f, g = run.task("f"), run.task("g")
+    told = {"status": run.status.value, "f": [found["x"] for found in f.results], "g": list(g.results),
+            "raylets": sorted({found["parent"] for found in f.results})}
+except UsageError as error:
+    told = {"error": str(error)}
+print(json.dumps(told))
+'''
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running head: its address, and the environment that a driver needs to be let in."""
+
+    address: str
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """``ray start --head`` on loopback with a token, in a session of its own; ended by its process, not by name."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a short path: it holds Unix sockets
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    address = f"127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        [
+            str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}",
+            "--num-cpus=1", "--object-store-memory=100000000", "--include-dashboard=false", "--disable-usage-stats",
+            f"--temp-dir={folder}",
+        ],
+        cwd=folder, env=environment, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    told: list[str] = []
+    for line in process.stdout:
+        told.append(line)
+        if "Ray runtime started" in line:
+            break
+    else:
+        pytest.fail("".join(told))
+    yield Head(address, environment, process)
+    process.send_signal(signal.SIGTERM)  # with --block, it ends what it has started
+    process.communicate(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def drive(folder: Path, head: Head, **environment: str) -> dict[str, Any]:
+    """Run the script in a process of its own, with actions from a file; what it prints."""
+    actions = folder / "far.py"
+    actions.write_text(ACTIONS)
+    (folder / "neighbour.py").write_text("def twice(x):\n    return 2 * x\n")
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, head.address, str(actions)],
+        cwd=folder / "elsewhere",
+        env={**head.environment, **environment},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_workflow_runs_on_a_cluster_that_runs_already(head: Head, tmp_path: Path) -> None:
+    """Actions come from a file that is on no path of the cluster's; the cluster is left running."""
+    found = drive(tmp_path, head)
+
+    assert (found["status"], found["f"], found["g"]) == ("completed", [2, 4, 6], [4, 8, 12])
+    assert {os.getsid(raylet) for raylet in found["raylets"]} == {head.process.pid}
+    assert head.process.poll() is None
+
+
+def test_a_wrong_token_is_refused_as_a_usage_error(head: Head, tmp_path: Path) -> None:
+    """In one line that names the address."""
+    wrong = tmp_path / "token"
+    wrong.write_text(secrets.token_hex(32))
+
+    found = drive(tmp_path, head, RAY_AUTH_TOKEN_PATH=str(wrong))
+
+    assert found.get("error", "").startswith(f"cannot run on Ray at {head.address}: ")
+    assert "RAY_AUTH_MODE=token" in found["error"]
+    assert "\n" not in found["error"]
