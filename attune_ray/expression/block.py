@@ -22,6 +22,7 @@ from jinja2.visitor import NodeTransformer
 
 from attune_ray.errors import EvaluationError, ExpressionSyntaxError
 from attune_ray.expression import operators, runtime
+from attune_ray.expression.budget import BUDGET, Budget, counted
 from attune_ray.expression.check import check, require_shallow
 from attune_ray.expression.context import ItemContext, LazyList
 from attune_ray.expression.explain import reason_for, unknown_name
@@ -34,10 +35,9 @@ from attune_ray.expression.text import text_of
 
 __all__ = ["Block"]
 
-_MAX_STEPS: Final = 1_000_000
-_MACRO_STEPS: Final = 10  # a macro takes ten times as long as a turn of a loop
+_MACRO_STEPS: Final = 50  # 45 µs, against one for a turn of a loop
+_CHEAP: Final = frozenset({"add", "concat", "slice", "mul", "truth"})  # they copy references at most
 _OURS: Final = "ƒ"  # no name of the language is non-ASCII: what starts so is out of a template's reach
-_BUDGET: Final = f"{_OURS}budget"
 _STATEMENTS: Final = (
     nodes.Output,
     nodes.For,
@@ -70,25 +70,6 @@ _LOOP: Final = frozenset(
 _UNDEFINED_NAME: Final = re.compile(r"'(\w+)' is undefined")
 
 
-class _Budget:
-    """What one rendering may still do: steps of loops and calls, characters of output, also in parts thrown away."""
-
-    def __init__(self) -> None:
-        self._steps = _MAX_STEPS
-        self._chars = 4 * LIMIT
-
-    def step(self, n: int) -> None:
-        self._steps -= n
-        if self._steps < 0:
-            raise Fault(f"the text takes more than {_MAX_STEPS:,} steps of loops and calls")
-
-    def write(self, text: str) -> str:
-        self._chars -= len(text)
-        if self._chars < 0:
-            raise Fault("the text is above 10 MiB")
-        return text
-
-
 def _defined(value: Any) -> Any:
     if isinstance(value, Undefined):
         value._fail_with_undefined_error()  # noqa: SLF001 - the only way to its words
@@ -108,7 +89,7 @@ def _bounded(text: str) -> str:
 
 @pass_context
 def _finalize(context: Context, value: Any) -> str:
-    budget: _Budget = context.parent[_BUDGET]
+    budget: Budget = context.parent[BUDGET]
     return budget.write(text_of(_defined(value)))
 
 
@@ -117,7 +98,7 @@ def _each(context: Context, value: Any) -> Any:
     _defined(value)
     if not isinstance(value, str | list | LazyList | Mapping):
         raise Fault(f"a loop needs a list, an object or a text, not {kind(value)}")
-    context.parent[_BUDGET].step(len(value))
+    context.parent[BUDGET].step(len(value))
     return list(value)
 
 
@@ -149,9 +130,13 @@ class _Environment(Strict, ImmutableSandboxedEnvironment):
         super().__init__(
             undefined=StrictUndefined, finalize=_finalize, keep_trailing_newline=True, optimized=False, cache_size=0
         )
-        ours = {f"{_OURS}{name}": _strict(function) for name, function in _OPERATORS.items()}
-        self.filters = {**FILTERS, "default": do_default, "d": do_default, **ours, f"{_OURS}each": _each}
-        self.tests = {**TESTS, "defined": test_defined, "undefined": test_undefined}
+        ours = {
+            f"{_OURS}{name}": counted(_strict(function), cheap=name in _CHEAP) for name, function in _OPERATORS.items()
+        }
+        filters = {name: counted(call) for name, call in FILTERS.items()}
+        self.filters = {**filters, "default": do_default, "d": do_default, **ours, f"{_OURS}each": _each}
+        tests = {name: counted(call) for name, call in TESTS.items()}
+        self.tests = {**tests, "defined": test_defined, "undefined": test_undefined}
         self.globals = {}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -168,11 +153,11 @@ class _Environment(Strict, ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         """A function of the language, a macro or ``loop``; each call is a step, so is each element it goes over."""
-        budget: _Budget = context.parent[_BUDGET]
+        budget: Budget = context.parent[BUDGET]
         budget.step(_MACRO_STEPS if isinstance(function, Macro) else 1)
         if isinstance(function, LoopContext):
             budget.step(sum(len(value) for value in args if isinstance(value, list | LazyList | Mapping | str)))
-        return context.call(function, *args, **kwargs)
+        return counted(context.call)(context, function, *args, **kwargs)
 
 
 _ENVIRONMENT: Final = _Environment()
@@ -271,6 +256,8 @@ class Block:
             raise self._error(ExpressionSyntaxError, (error.message or "").rstrip("."), error.lineno) from None
         except RecursionError:
             raise self._error(ExpressionSyntaxError, "it is nested too deeply", 1) from None
+        except SyntaxError as error:  # Python's own limits: 20 loops in one another, an argument named twice
+            raise self._error(ExpressionSyntaxError, f"it cannot be compiled: {error.msg}", 1) from None
         self._template = _ENVIRONMENT.template_class.from_code(_ENVIRONMENT, code, {})
 
     def render(self, scope: ItemContext) -> str:
@@ -279,7 +266,7 @@ class Block:
         Raises:
             EvaluationError: with the tag that failed.
         """
-        context = self._template.new_context({_BUDGET: _Budget(), **dict(self._found(scope))})
+        context = self._template.new_context({BUDGET: Budget(), **dict(self._found(scope))})
         try:
             text = _bounded("".join(self._template.root_render_func(context)))
         except Exception as error:  # noqa: BLE001 - whatever fails in it is the template's
@@ -300,7 +287,7 @@ class Block:
         calls = self._calls(scope)
         for name in self._names:
             if name.startswith(_OURS):
-                yield name, calls.get(name) or _strict(FUNCTIONS[name[len(_OURS) + 1 :]].call)
+                yield name, calls.get(name) or _strict(FUNCTIONS[name[len(_OURS) + 1 :]])
             elif name in roots:
                 yield name, roots[name]
             elif name in {"item", "index"}:

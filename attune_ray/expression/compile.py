@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from jinja2 import nodes
 
-from attune_ray.expression import operators, runtime
-from attune_ray.expression.block import Block
+from attune_ray.expression import operators, runtime, syntax
 from attune_ray.expression.constants import fresh
 from attune_ray.expression.context import ItemContext
 from attune_ray.expression.filters import FILTERS, TESTS
 from attune_ray.expression.functions import FUNCTIONS
-from attune_ray.expression.parse import BlockSource, Expression, split
-from attune_ray.expression.references import EMPTY, PARAMETERS, TASKS, VARIABLES, References, references_of
+from attune_ray.expression.parse import Expression
+from attune_ray.expression.reader import Fixed, Kind, Mixed, Parsed, Word
+from attune_ray.expression.references import PARAMETERS, TASKS, VARIABLES
 
 __all__ = ["FILENAME", "Code", "Site"]
 
@@ -57,7 +57,7 @@ _GLOBALS: Final[dict[str, Any]] = {
     "__builtins__": {"len": len, "Exception": Exception},
     **_OPERATORS,
     **runtime.NAMES,
-    **{f"function_{name}": function.call for name, function in FUNCTIONS.items()},
+    **{f"function_{name}": call for name, call in FUNCTIONS.items()},
     **{f"filter_{name}": call for name, call in FILTERS.items()},
     **{f"test_{name}": call for name, call in TESTS.items()},
 }
@@ -91,16 +91,14 @@ class Site:
 
 
 class Code:
-    """The function under construction, and what its error path and its context need to know.
+    """The function under construction, and what its error path needs to know.
 
     Attributes:
         sites: line number - 2 → what was compiled there; line 1 is the prologue.
-        references: what the expressions compiled so far read.
     """
 
     def __init__(self) -> None:
         self.sites: list[Site] = []
-        self.references: References = EMPTY
         self._globals: dict[str, Any] = dict(_GLOBALS)
         self._roots: set[str] = set()
         self._n_constants = 0
@@ -110,86 +108,73 @@ class Code:
         self._globals["explain"] = explain
         attempt: list[ast.stmt] = []
         if self._roots:
-            attempt.append(_assign("context", _attribute("scope", "context")))
-            attempt += [_assign(root, _attribute("context", root)) for root in sorted(self._roots - {"context"})]
-        attempt.append(ast.Return(body))
-        failed = ast.Raise(exc=_call("explain", _name("error"), _name("scope")), cause=ast.Constant(None))
-        handler = ast.ExceptHandler(type=_name("Exception"), name="error", body=[failed])
-        arguments = ast.arguments(posonlyargs=[], args=[ast.arg("scope")], kwonlyargs=[], kw_defaults=[], defaults=[])
-        render = ast.FunctionDef(
-            name="render",
-            args=arguments,
-            body=[ast.Try(body=attempt, handlers=[handler], orelse=[], finalbody=[])],
-            decorator_list=[],
-        )
-        module = ast.fix_missing_locations(ast.Module(body=[render], type_ignores=[]))
+            attempt.append(syntax.assign("context", syntax.attribute("scope", "context", 1)))
+            roots = sorted(self._roots - {"context"})
+            attempt += [syntax.assign(root, syntax.attribute("context", root, 1)) for root in roots]
+        module = syntax.render(attempt, body)
         exec(compile(module, FILENAME, "exec"), self._globals)  # noqa: S102 - our own tree: names, constants, calls of ours
         return self._globals["render"]
 
-    def value(self, value: Any, path: str) -> ast.expr | None:
-        """A nested value; None if there is no template in it."""
-        if isinstance(value, str):
-            return self.text(value, path)
-        if isinstance(value, Mapping):
-            parts = [self.value(entry, f"{path}.{key}" if path else str(key)) for key, entry in value.items()]
-            if all(part is None for part in parts):
-                return None
-            entries = [part or self._fresh(entry) for part, entry in zip(parts, value.values(), strict=True)]
-            return ast.Dict(keys=[ast.Constant(key) for key in value], values=entries)
-        if isinstance(value, list | tuple):
-            parts = [self.value(entry, f"{path}[{at}]") for at, entry in enumerate(value)]
-            if all(part is None for part in parts):
-                return None
-            entries = [part or self._fresh(entry) for part, entry in zip(parts, value, strict=True)]
-            return ast.List(elts=entries, ctx=ast.Load())
-        return None
+    def body(self, kind: Kind, parsed: Parsed) -> ast.expr:
+        """The value of the whole."""
+        if kind != "condition":
+            return self._part(parsed)
+        if isinstance(parsed, Expression):
+            return syntax.negated(self.expression(parsed), 1, times=2)
+        return self._part(parsed)
+
+    def _part(self, parsed: Parsed) -> ast.expr:  # noqa: PLR0911 - a table of what there is
+        match parsed:
+            case Fixed(value=value):
+                return self._fresh(value)
+            case Expression():
+                return self._leaf(parsed)
+            case Mixed():
+                return self._mixed(parsed)
+            case Word(text=text):
+                return syntax.call("word", self._part(text), line=1)
+            case dict():
+                keys: list[ast.expr] = [syntax.constant(key, 1) for key in parsed]
+                return syntax.mapped(keys, [self._part(part) for part in parsed.values()], 1)
+            case list():
+                return syntax.listed([self._part(part) for part in parsed], 1)
+            case _:
+                return syntax.call(self._constant(parsed.render), syntax.name("scope", 1), line=1)
 
     def _fresh(self, value: Any) -> ast.expr:
         """A part without templates, made anew each time: what an action does to its input stays its own."""
-        if not isinstance(value, Mapping | list | tuple):
-            return self._constant(value)
-        return ast.Call(func=self._constant(fresh(value)), args=[], keywords=[])
+        if isinstance(value, Mapping | list | tuple):
+            return syntax.call(self._constant(fresh(value)), line=1)
+        if value is None or isinstance(value, str | bool | int):
+            return syntax.constant(value, 1)
+        return syntax.name(self._constant(value), 1)
 
-    def text(self, text: str, path: str) -> ast.expr | None:
-        """One text; None if it is literal."""
-        if "{{" not in text:
-            return None
-        parts = split(text, path)
-        if isinstance(parts, BlockSource):
-            block = Block(parts.source, parts.path)
-            self.references |= block.references
-            return ast.Call(func=self._constant(block.render), args=[_name("scope")], keywords=[])
-        if len(parts) == 1:
-            return None if isinstance(parts[0], str) else self.leaf(parts[0])
-        if all(isinstance(part, str) for part in parts):
-            return None
-        return self._mixed(parts)
-
-    def _mixed(self, parts: list[str | Expression]) -> ast.expr:
-        pieces: list[ast.expr] = []
-        for part in parts:
+    def _mixed(self, text: Mixed) -> ast.expr:
+        pieces: list[str | tuple[ast.expr, int]] = []
+        for part in text.parts:
             if isinstance(part, str):
-                pieces.append(ast.Constant(part))
+                pieces.append(part)
                 continue
             value = self.expression(part)
-            is_text = ast.Compare(_class_of(value), [ast.Is()], [_name("str_type")])
-            text = ast.IfExp(is_text, _name("v"), _call("text_of", _name("v")))
-            pieces.append(ast.FormattedValue(ast.copy_location(text, value), -1))
-        joined = ast.NamedExpr(ast.Name("v", ast.Store()), ast.JoinedStr(pieces))
-        fits = ast.Compare(_call("len", joined), [ast.LtE()], [_name("LIMIT")])
-        return ast.IfExp(fits, _name("v"), _call("too_long"))
+            line, found = value.lineno, syntax.name("v", value.lineno)
+            is_text = syntax.compare(syntax.class_of(value, line), ast.Is(), syntax.name("str_type", line), line)
+            written = syntax.call("text_of", found, line=line)
+            pieces.append((syntax.conditional(is_text, found, written, line), line))
+        length = syntax.call("len", syntax.named("v", syntax.joined(pieces, 1), 1), line=1)
+        fits = syntax.compare(length, ast.LtE(), syntax.name("LIMIT", 1), 1)
+        return syntax.conditional(fits, syntax.name("v", 1), syntax.call("too_long", line=1), 1)
 
-    def leaf(self, expression: Expression) -> ast.expr:
+    def _leaf(self, expression: Expression) -> ast.expr:
         """A pure expression: its value, lazy lists made plain."""
         value = self.expression(expression)
         if isinstance(expression.node, _PLAIN_NODES):
             return value
-        is_core = ast.Compare(_class_of(value), [ast.In()], [_name("CORE")])
-        return ast.copy_location(ast.IfExp(is_core, _name("v"), _call("plain", _name("v"))), value)
+        line, found = value.lineno, syntax.name("v", value.lineno)
+        is_core = syntax.compare(syntax.class_of(value, line), ast.In(), syntax.name("CORE", line), line)
+        return syntax.conditional(is_core, found, syntax.call("plain", found, line=line), line)
 
     def expression(self, expression: Expression) -> ast.expr:
         """The value of one expression."""
-        self.references |= references_of(expression.node, path=expression.path, offset=expression.offset)
         return _Builder(self, expression).build(expression.node)
 
     def line(self, site: Site) -> int:
@@ -197,18 +182,17 @@ class Code:
         self.sites.append(site)
         return len(self.sites) + 1
 
-    def root(self, name: str) -> ast.expr:
+    def root(self, name: str, line: int) -> ast.expr:
         """A part of the context, read once a call."""
         self._roots.add(name)
-        return _name(name)
+        return syntax.name(name, line)
 
-    def _constant(self, value: Any) -> ast.expr:
-        if value is None or isinstance(value, str | bool | int):
-            return ast.Constant(value)
+    def _constant(self, value: Any) -> str:
+        """The name under which the function finds a value."""
         name = f"constant_{self._n_constants}"
         self._n_constants += 1
         self._globals[name] = value
-        return _name(name)
+        return name
 
 
 class _Builder:
@@ -220,142 +204,146 @@ class _Builder:
 
     def build(self, node: nodes.Expr) -> ast.expr:
         """Python for a node, placed at a site of its own."""
-        line = self._code.line(Site(self._expression, node))
-        built = self._built(node)
-        if not hasattr(built, "lineno"):
-            built.lineno = built.end_lineno = line
-            built.col_offset = built.end_col_offset = 0
-        return built
+        return self._built(node, self._code.line(Site(self._expression, node)))
 
-    def _built(self, node: nodes.Expr) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - a table of node types
+    def _built(self, node: nodes.Expr, line: int) -> ast.expr:  # noqa: C901, PLR0911, PLR0912 - a table of node types
         match node:
             case nodes.Const(value=value):
-                return ast.Constant(value)
+                return syntax.constant(value, line)
             case nodes.Name(name=name):
-                return self._named(name)
+                return self._named(name, line)
             case nodes.Getattr(node=of, attr=key):
-                return _subscript(self.build(of), key)
+                return _subscript(self.build(of), key, line)
             case nodes.Getitem():
-                return self._item(node)
+                return self._item(node, line)
             case nodes.Compare():
-                return self._compare(node)
+                return self._compare(node, line)
             case nodes.And() | nodes.Or():
-                return self._logic(node)
+                return self._logic(node, line)
             case nodes.Not(node=of):
-                return ast.UnaryOp(ast.Not(), self.build(of))
+                return syntax.negated(self.build(of), line)
             case nodes.Neg(node=nodes.Const(value=int() | float() as number)) if not isinstance(number, bool):
-                return ast.Constant(-number)
+                return syntax.constant(-number, line)
             case nodes.Neg(node=of):
-                return _call("negate", self.build(of))
+                return syntax.call("negate", self.build(of), line=line)
             case nodes.BinExpr(left=left, right=right, operator=sign):
-                return _call(_BINARY[sign], self.build(left), self.build(right))
+                return syntax.call(_BINARY[sign], self.build(left), self.build(right), line=line)
             case nodes.Concat(nodes=parts):
-                return _call("concat", *map(self.build, parts))
+                return syntax.call("concat", *map(self.build, parts), line=line)
             case nodes.CondExpr(test=test, expr1=then, expr2=other):
-                orelse = ast.Constant(None) if other is None else self.build(other)
-                return ast.IfExp(self.build(test), self.build(then), orelse)
+                orelse = syntax.constant(None, line) if other is None else self.build(other)
+                return syntax.conditional(self.build(test), self.build(then), orelse, line)
             case _:
-                return self._composed(node)
+                return self._composed(node, line)
 
-    def _composed(self, node: nodes.Expr) -> ast.expr:  # noqa: PLR0911 - a table of node types
+    def _composed(self, node: nodes.Expr, line: int) -> ast.expr:  # noqa: PLR0911 - a table of node types
         match node:
             case nodes.List(items=items) | nodes.Tuple(items=items):
-                return ast.List([self.build(item) for item in items], ast.Load())
+                return syntax.listed([self.build(item) for item in items], line)
             case nodes.Dict(items=pairs):
-                return ast.Dict([self._key(pair.key) for pair in pairs], [self.build(pair.value) for pair in pairs])
+                keys = [self._key(pair.key, line) for pair in pairs]
+                return syntax.mapped(keys, [self.build(pair.value) for pair in pairs], line)
             case nodes.Call():
-                return self._called(node)
+                return self._called(node, line)
             case nodes.Filter(name=("default" | "d")):
-                return self._default(node)
+                return self._default(node, line)
             case nodes.Filter(node=nodes.Expr() as of, name=name):
-                return self._applied(f"filter_{name}", of, node)
+                return self._applied(f"filter_{name}", of, node, line)
             case nodes.Test(node=of, name="defined"):
-                return _call("is_defined", _thunk(self.build(of)))
+                return syntax.call("is_defined", syntax.thunk(self.build(of), line), line=line)
             case nodes.Test(node=of, name="undefined"):
-                return ast.UnaryOp(ast.Not(), _call("is_defined", _thunk(self.build(of))))
+                return syntax.negated(syntax.call("is_defined", syntax.thunk(self.build(of), line), line=line), line)
             case nodes.Test(node=of, name=name):
-                return self._applied(f"test_{name}", of, node)
+                return self._applied(f"test_{name}", of, node, line)
         raise AssertionError(type(node).__name__)  # the parser gives no others in an expression
 
-    def _named(self, name: str) -> ast.expr:
+    def _named(self, name: str, line: int) -> ast.expr:
         if name == "null":
-            return ast.Constant(None)
+            return syntax.constant(None, line)
         if name in {"item", "index"}:
-            return _attribute("scope", name)
+            return syntax.attribute("scope", name, line)
         if name in _ROOTS:
-            return self._code.root(_ROOTS[name])
-        return ast.Subscript(self._code.root("variables"), ast.Constant(name), ast.Load())
+            return self._code.root(_ROOTS[name], line)
+        return syntax.index(self._code.root("variables", line), name, line)
 
-    def _item(self, node: nodes.Getitem) -> ast.expr:
+    def _item(self, node: nodes.Getitem, line: int) -> ast.expr:
         of = self.build(node.node)
         match node.arg:
             case nodes.Slice(start=start, stop=stop, step=step):
-                bounds = [ast.Constant(None) if bound is None else self.build(bound) for bound in (start, stop, step)]
-                return _call("slice_of", of, *bounds)
+                bounds = [
+                    syntax.constant(None, line) if bound is None else self.build(bound) for bound in (start, stop, step)
+                ]
+                return syntax.call("slice_of", of, *bounds, line=line)
             case nodes.Const(value=str() | int() as index) if not isinstance(index, bool):
-                return _subscript(of, index)
+                return _subscript(of, index, line)
             case nodes.Neg(node=nodes.Const(value=int() as index)) if not isinstance(index, bool):
-                return _subscript(of, -index)
-        return _call("subscript", of, self.build(node.arg))
+                return _subscript(of, -index, line)
+        return syntax.call("subscript", of, self.build(node.arg), line=line)
 
-    def _compare(self, node: nodes.Compare) -> ast.expr:
+    def _compare(self, node: nodes.Compare, line: int) -> ast.expr:
         built = self.build(node.expr)
         for operand in node.ops:
             right = self.build(operand.expr)
             if operand.op in {"eq", "ne"} and isinstance(right, ast.Constant):
-                built = _equal_constant(built, right, negated=operand.op == "ne")
+                built = _equal_constant(built, right, line, negated=operand.op == "ne")
             else:
-                built = _call(_COMPARE[operand.op], built, right)
+                built = syntax.call(_COMPARE[operand.op], built, right, line=line)
         return built
 
-    def _logic(self, node: nodes.And | nodes.Or) -> ast.expr:
+    def _logic(self, node: nodes.And | nodes.Or, line: int) -> ast.expr:
         sign = ast.And() if isinstance(node, nodes.And) else ast.Or()
-        both = ast.BoolOp(sign, [self.build(node.left), self.build(node.right)])
+        both = ast.BoolOp(sign, [self.build(node.left), self.build(node.right)], lineno=line, col_offset=0)
         if isinstance(node.left, _BOOLEAN_NODES) and isinstance(node.right, _BOOLEAN_NODES):
             return both
-        return ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), both))
+        return syntax.negated(both, line, times=2)
 
-    def _key(self, key: nodes.Expr) -> ast.expr:
+    def _key(self, key: nodes.Expr, line: int) -> ast.expr:
         built = self.build(key)
-        return built if isinstance(built, ast.Constant) and isinstance(built.value, str) else _call("text_key", built)
+        if isinstance(built, ast.Constant) and isinstance(built.value, str):
+            return built
+        return syntax.call("text_key", built, line=line)
 
-    def _called(self, node: nodes.Call) -> ast.expr:
+    def _called(self, node: nodes.Call, line: int) -> ast.expr:
         name = node.node.name  # type: ignore[attr-defined]  # checked: a bare name
         arguments = [self.build(argument) for argument in node.args]
         if name in FUNCTIONS:
-            return _call(f"function_{name}", *arguments)
+            return syntax.call(f"function_{name}", *arguments, line=line)
+        scope = syntax.name("scope", line)
         if name == "now":
-            self._code.root("context")
-            return _attribute("context", "now")
+            self._code.root("context", line)
+            return syntax.attribute("context", "now", line)
         if name == "uuid":
             at = self._expression
-            return _call("uuid_of", _name("scope"), ast.Constant(f"{at.path}|{at.offset + node.lineno}|{at.source}"))
+            salt = syntax.constant(f"{at.path}|{at.offset + node.lineno}|{at.source}", line)
+            return syntax.call("uuid_of", scope, salt, line=line)
         if name == "result":
-            value: ast.expr = _call("result_of", _name("scope"))
+            value = syntax.call("result_of", scope, line=line)
         else:
-            value = ast.Compare(_attribute("scope", "outcome"), [ast.Eq()], [ast.Constant(name)])
+            outcome = syntax.attribute("scope", "outcome", line)
+            value = syntax.compare(outcome, ast.Eq(), syntax.constant(name, line), line)
         if not arguments:
             return value
-        return ast.Subscript(ast.Tuple([*arguments, value], ast.Load()), ast.Constant(-1), ast.Load())
+        return syntax.index(syntax.listed([*arguments, value], line), -1, line)
 
-    def _applied(self, name: str, of: nodes.Expr, node: nodes.Filter | nodes.Test) -> ast.expr:
+    def _applied(self, name: str, of: nodes.Expr, node: nodes.Filter | nodes.Test, line: int) -> ast.expr:
         arguments = [self.build(of), *(self.build(argument) for argument in node.args or ())]
         if node.dyn_args is not None:
-            arguments.append(ast.Starred(self.build(node.dyn_args), ast.Load()))
-        options = [ast.keyword(option.key, self.build(option.value)) for option in _keywords(node)]
+            arguments.append(syntax.spread(self.build(node.dyn_args), line))
+        options = [syntax.passed(option.key, self.build(option.value), line) for option in _keywords(node)]
         if node.dyn_kwargs is not None:
-            options.append(ast.keyword(None, self.build(node.dyn_kwargs)))
-        return ast.Call(_name(name), arguments, options)
+            options.append(syntax.passed(None, self.build(node.dyn_kwargs), line))
+        return syntax.call(name, *arguments, line=line, options=options)
 
-    def _default(self, node: nodes.Filter) -> ast.expr:
+    def _default(self, node: nodes.Filter, line: int) -> ast.expr:
         given = dict(zip(("default_value", "boolean"), node.args, strict=False))
         given |= {option.key: option.value for option in _keywords(node)}
         value, boolean = given.get("default_value"), given.get("boolean")
-        return _call(
+        return syntax.call(
             "default",
-            _thunk(self.build(node.node)),  # type: ignore[arg-type]  # a filter of an expression has one
-            _thunk(ast.Constant("") if value is None else self.build(value)),
-            ast.Constant(value=False) if boolean is None else self.build(boolean),
+            syntax.thunk(self.build(node.node), line),  # type: ignore[arg-type]  # a filter of an expression has one
+            syntax.thunk(syntax.constant("", line) if value is None else self.build(value), line),
+            syntax.constant(value=False, line=line) if boolean is None else self.build(boolean),
+            line=line,
         )
 
 
@@ -364,43 +352,19 @@ def _keywords(node: nodes.Filter | nodes.Test) -> list[nodes.Keyword]:
     return list(options)
 
 
-def _equal_constant(left: ast.expr, right: ast.Constant, *, negated: bool) -> ast.expr:
+def _equal_constant(left: ast.expr, right: ast.Constant, line: int, *, negated: bool) -> ast.expr:
     """``x == "text"`` as Python's own, where it agrees with ours; 0 and 1 are equal to booleans in Python."""
+    ours = "not_equal" if negated else "equal"
     if isinstance(left, ast.Constant):  # Python warns of `1 is None`
-        return _call("not_equal" if negated else "equal", left, right)
+        return syntax.call(ours, left, right, line=line)
     if right.value is None or isinstance(right.value, bool):
-        return ast.Compare(left, [ast.IsNot() if negated else ast.Is()], [right])
+        return syntax.compare(left, ast.IsNot() if negated else ast.Is(), right, line)
     if isinstance(right.value, str) or right.value not in {0, 1}:
-        return ast.Compare(left, [ast.NotEq() if negated else ast.Eq()], [right])
-    return _call("not_equal" if negated else "equal", left, right)
+        return syntax.compare(left, ast.NotEq() if negated else ast.Eq(), right, line)
+    return syntax.call(ours, left, right, line=line)
 
 
-def _subscript(of: ast.expr, key: str | int) -> ast.expr:
+def _subscript(of: ast.expr, key: str | int, line: int) -> ast.expr:
     if isinstance(of, ast.Constant | ast.List | ast.Dict):  # Python warns of `1["x"]`
-        return _call("subscript", of, ast.Constant(key))
-    return ast.Subscript(of, ast.Constant(key), ast.Load())
-
-
-def _name(name: str) -> ast.expr:
-    return ast.Name(name, ast.Load())
-
-
-def _attribute(of: str, name: str) -> ast.expr:
-    return ast.Attribute(_name(of), name, ast.Load())
-
-
-def _call(name: str, *arguments: ast.expr) -> ast.expr:
-    return ast.Call(_name(name), list(arguments), [])
-
-
-def _assign(name: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(name, ast.Store())], value)
-
-
-def _class_of(value: ast.expr) -> ast.expr:
-    return ast.Attribute(ast.NamedExpr(ast.Name("v", ast.Store()), value), "__class__", ast.Load())
-
-
-def _thunk(body: ast.expr) -> ast.expr:
-    arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-    return ast.Lambda(arguments, body)
+        return syntax.call("subscript", of, syntax.constant(key, line), line=line)
+    return syntax.index(of, key, line)

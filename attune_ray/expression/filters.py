@@ -1,10 +1,10 @@
 """Jinja2's filters and tests on JSON values: the pure ones, bounded, and blind to Python attributes."""
 
-import html
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import markupsafe
 from jinja2 import Environment, StrictUndefined, Undefined, filters, tests
 from jinja2.exceptions import UndefinedError
 from jinja2.runtime import Context
@@ -188,12 +188,12 @@ def _replace(text: str, old: Any, new: Any, count: Any = None) -> str:
 
 def _join(value: Any, d: Any = "", attribute: Any = None) -> str:
     elements = value if attribute is None else (_part(element, attribute) for element in value)
-    return str(FUNCTIONS["join"].call([text_of(element) for element in elements], text_of(d)))
+    return str(FUNCTIONS["join"]([text_of(element) for element in elements], text_of(d)))
 
 
 def _sum(value: Any, attribute: Any = None, start: Any = 0) -> Any:
     elements = value if attribute is None else (_part(element, attribute) for element in value)
-    return FUNCTIONS["sum"].call([start, *elements])
+    return FUNCTIONS["sum"]([start, *elements])
 
 
 def _part(value: Any, path: Any) -> Any:
@@ -204,7 +204,7 @@ def _part(value: Any, path: Any) -> Any:
 
 
 def _reverse(value: Any) -> Any:
-    return FUNCTIONS["reversed"].call(value)
+    return FUNCTIONS["reversed"](value)
 
 
 def _round(value: Any, precision: Any = 0, method: Any = "common") -> Any:
@@ -220,7 +220,7 @@ def _tojson(value: Any, indent: Any = None) -> str:
 
 
 def _escape(text: str) -> str:
-    return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+    return str(markupsafe.escape(text))
 
 
 def _same(value: Any) -> Any:

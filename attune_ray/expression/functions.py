@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import Any, Final
 
@@ -12,26 +11,11 @@ from attune_ray.expression.operators import checked, contains, equal, greater, i
 from attune_ray.expression.patterns import found
 from attune_ray.expression.text import require_bounded, text_of, truthy
 
-__all__ = ["CONTEXT_FUNCTIONS", "FUNCTIONS", "Function"]
+__all__ = ["FUNCTIONS"]
 
 _MAX_RANGE: Final = 1_000_000
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
 _FLOAT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function and how many arguments it takes."""
-
-    call: Callable[..., Any]
-    least: int
-    most: int
-
-    @property
-    def arity(self) -> str:
-        """``1 argument``, ``2 or 3 arguments``."""
-        numbers = f"{self.least}" if self.least == self.most else f"{self.least} or {self.most}"
-        return f"{numbers} argument{'' if numbers == '1' else 's'}"
 
 
 def _need(function: str, wanted: str, value: Any, test: bool) -> None:  # noqa: FBT001 - the outcome of the test
@@ -321,45 +305,42 @@ def _chunks(values: Any, size: Any) -> list[list[Any]]:
     return [whole[start : start + size] for start in range(0, len(whole), size)]
 
 
-FUNCTIONS: Final[dict[str, Function]] = {
-    "abs": Function(_abs, 1, 1),
-    "bool": Function(truthy, 1, 1),
-    "ceil": Function(_ceil, 1, 1),
-    "chunks": Function(_chunks, 2, 2),
-    "contains": Function(_contains, 2, 2),
-    "count": Function(_count, 2, 2),
-    "ends_with": Function(_ends_with, 2, 2),
-    "flat": Function(_flat, 1, 1),
-    "floor": Function(_floor, 1, 1),
-    "index_of": Function(_index_of, 2, 2),
-    "int": Function(_int, 1, 1),
-    "join": Function(_join, 2, 2),
-    "keys": Function(_keys, 1, 1),
-    "length": Function(_length, 1, 1),
-    "lower": Function(_lower, 1, 1),
-    "match": Function(_match, 2, 2),
-    "max": Function(_max, 2, 2),
-    "merge": Function(_merge, 2, 2),
-    "min": Function(_min, 2, 2),
-    "number": Function(_number, 1, 1),
-    "range": Function(_range, 1, 2),
-    "replace": Function(_replace, 3, 3),
-    "reversed": Function(_reversed, 1, 1),
-    "round": Function(_round, 1, 1),
-    "slice": Function(_slice, 2, 3),
-    "sort": Function(_sort, 1, 1),
-    "split": Function(_split, 2, 2),
-    "starts_with": Function(_starts_with, 2, 2),
-    "string": Function(_string, 1, 1),
-    "sum": Function(_sum, 1, 1),
-    "trim": Function(_trim, 1, 1),
-    "type_of": Function(_type_of, 1, 1),
-    "unique": Function(_unique, 1, 1),
-    "upper": Function(_upper, 1, 1),
-    "values": Function(_values, 1, 1),
-    "zip": Function(_zip, 2, 2),
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+    "abs": _abs,
+    "bool": truthy,
+    "ceil": _ceil,
+    "chunks": _chunks,
+    "contains": _contains,
+    "count": _count,
+    "ends_with": _ends_with,
+    "flat": _flat,
+    "floor": _floor,
+    "index_of": _index_of,
+    "int": _int,
+    "join": _join,
+    "keys": _keys,
+    "length": _length,
+    "lower": _lower,
+    "match": _match,
+    "max": _max,
+    "merge": _merge,
+    "min": _min,
+    "number": _number,
+    "range": _range,
+    "replace": _replace,
+    "reversed": _reversed,
+    "round": _round,
+    "slice": _slice,
+    "sort": _sort,
+    "split": _split,
+    "starts_with": _starts_with,
+    "string": _string,
+    "sum": _sum,
+    "trim": _trim,
+    "type_of": _type_of,
+    "unique": _unique,
+    "upper": _upper,
+    "values": _values,
+    "zip": _zip,
 }
-"""What can be called on values alone."""
-
-CONTEXT_FUNCTIONS: Final = frozenset({"result", "succeeded", "failed", "timed_out", "now", "uuid"})
-"""What reads the context as well; the first four ignore their arguments, the last two take none."""
+"""What can be called on values alone; how much each takes is in ``signatures``."""

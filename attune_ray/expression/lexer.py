@@ -9,13 +9,27 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from jinja2 import Environment
+from jinja2._identifier import pattern as name_re
 from jinja2.exceptions import TemplateSyntaxError
-from jinja2.lexer import Lexer, Token, TokenStream, _Rule, integer_re, operators
+from jinja2.lexer import (
+    Lexer,
+    Token,
+    TokenStream,
+    _Rule,
+    float_re,
+    integer_re,
+    operator_re,
+    operators,
+    string_re,
+    whitespace_re,
+)
 from jinja2.lexer import ignored_tokens as _IGNORED  # noqa: N812 - a constant in spite of its name
 
-__all__ = ["StrictLexer"]
+__all__ = ["ExpressionLexer", "StrictLexer"]
 
 _INTEGER: Final = re.compile(r"0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0[xX](?:_?[0-9a-fA-F])+|[0-9](?:_?[0-9])*")
+_ANYTHING: Final = re.compile(".+", re.DOTALL)
+_CLOSED: Final = re.compile(r"-}}\s*|}}")
 _MOST: Final = 2**63 - 1
 _MAX_DEPTH: Final = 32
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
@@ -42,6 +56,25 @@ class StrictLexer(Lexer):
     ) -> TokenStream:
         """The tokens of a text, or, with ``state="variable"``, of one expression."""
         return TokenStream(_strict(_placed(source, self.tokeniter(source, name, filename, state))), name, filename)
+
+
+class ExpressionLexer(StrictLexer):
+    """The same for single expressions alone: the patterns of whole texts, 5 ms to compile, are left out."""
+
+    def __init__(self) -> None:
+        self.lstrip_blocks, self.keep_trailing_newline, self.newline_sequence = False, True, "\n"
+        self.rules = {
+            "root": [_Rule(_ANYTHING, "data", None)],
+            "variable_begin": [
+                _Rule(_CLOSED, "variable_end", "#pop"),
+                _Rule(whitespace_re, "whitespace", None),
+                _Rule(float_re, "float", None),
+                _Rule(_INTEGER, "integer", None),
+                _Rule(name_re, "name", None),
+                _Rule(string_re, "string", None),
+                _Rule(operator_re, "operator", None),
+            ],
+        }
 
 
 def _placed(source: str, pieces: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str, str]]:

@@ -1,6 +1,5 @@
 """Text → parts: literals, expressions as Jinja2 trees, or, where ``{% %}`` is in it, one block."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,11 @@ from jinja2.parser import Parser
 
 from attune_ray.errors import ExpressionSyntaxError
 from attune_ray.expression.check import check, require_shallow
-from attune_ray.expression.lexer import StrictLexer
+from attune_ray.expression.lexer import ExpressionLexer, StrictLexer
 
 __all__ = ["BlockSource", "Expression", "Strict", "excerpt", "has_expression", "is_pure", "parse_expression", "split"]
 
-_BLOCK: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_TAGS: Final = (("{%", "%}"), ("{#", "#}"))
 _MAX_SHOWN: Final = 300
 _CLOSERS: Final = {"(": ")", "[": "]", "{": "}"}
 
@@ -60,7 +59,15 @@ class Strict(Environment):
         return self._strict_lexer.tokenize(source, name, filename, state)
 
 
-_ENVIRONMENT: Final = Strict(keep_trailing_newline=True)
+class _Expressions(Strict):
+    """What single expressions are read in."""
+
+    @cached_property
+    def _strict_lexer(self) -> StrictLexer:
+        return ExpressionLexer()
+
+
+_ENVIRONMENT: Final = _Expressions()
 
 
 def excerpt(source: str) -> str:
@@ -81,6 +88,11 @@ def has_expression(text: str) -> bool:
     return start >= 0 and text.find("}}", start + 2) >= 0
 
 
+def _has_tag(text: str) -> bool:
+    """Whether a text has a closed ``{% %}`` or ``{# #}``; linear, unlike a pattern's search from each start."""
+    return any((start := text.find(opened)) >= 0 and text.find(closed, start + 2) >= 0 for opened, closed in _TAGS)
+
+
 def split(text: str, path: str) -> list[str | Expression] | BlockSource:
     """The parts of a text, in order; a pure text is one expression.
 
@@ -90,7 +102,7 @@ def split(text: str, path: str) -> list[str | Expression] | BlockSource:
     if is_pure(text):
         start = text.index("{{") + 2
         return [parse_expression(text[start : text.rindex("}}")], path=path, offset=start)]
-    if has_expression(text) and _BLOCK.search(text):
+    if has_expression(text) and _has_tag(text):
         return BlockSource(text, path)
     return list(_parts(text, path))
 

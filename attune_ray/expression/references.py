@@ -31,6 +31,8 @@ class References:
         config: the pack's configuration is read.
         keystore: a secret is read.
         task_sites: (name, path in the value, offset in its text) of each place where a task is named.
+        result_sites: (name, key, path, offset) of each ``task.name.key``.
+        parameter_sites: (name, path, offset) of each ``parameters.name``.
     """
 
     tasks: frozenset[str] = frozenset()
@@ -44,6 +46,8 @@ class References:
     config: bool = False
     keystore: bool = False
     task_sites: tuple[tuple[str, str, int], ...] = ()
+    result_sites: tuple[tuple[str, str, str, int], ...] = ()
+    parameter_sites: tuple[tuple[str, str, int], ...] = ()
 
     def __or__(self, other: "References") -> "References":
         """What either of two templates reads."""
@@ -59,6 +63,8 @@ class References:
             config=self.config or other.config,
             keystore=self.keystore or other.keystore,
             task_sites=self.task_sites + other.task_sites,
+            result_sites=self.result_sites + other.result_sites,
+            parameter_sites=self.parameter_sites + other.parameter_sites,
         )
 
 
@@ -68,29 +74,27 @@ EMPTY: Final = References()
 def references_of(root: nodes.Node, *, path: str, offset: int, own: frozenset[str] = frozenset()) -> References:
     """What an expression or a whole block reads, but for the names that the block sets itself (``own``)."""
     found = EMPTY
-    for name, key, place in _reads(root, own):
-        found |= _reference(name, key, (path, offset + place - 1))
+    for name, keys, place in _reads(root, own):
+        found |= _reference(name, keys, (path, offset + place - 1))
     return found
 
 
-def _reads(root: nodes.Node, own: frozenset[str]) -> list[tuple[str, object, int]]:
-    """(root name, key under it or None, place) of everything that is read from the context, in order."""
-    reads: list[tuple[str, object, int]] = []
+def _reads(root: nodes.Node, own: frozenset[str]) -> list[tuple[str, tuple[str, ...], int]]:
+    """(root name, keys under it, place) of everything that is read from the context, in order."""
+    reads: list[tuple[str, tuple[str, ...], int]] = []
     stack = [(root, own)]
     while stack:
         node, own = stack.pop()
         children = list(node.iter_child_nodes())
         match node:
-            case nodes.Getattr(node=nodes.Name(name=name), attr=key):
-                reads += [] if name in own else [(name, key, node.node.lineno)]
-                children = []
-            case nodes.Getitem(node=nodes.Name(name=name), arg=nodes.Const(value=key)):
-                reads += [] if name in own else [(name, key, node.node.lineno)]
+            case nodes.Getattr() | nodes.Getitem() if (path := _path(node)) is not None:
+                base, keys = path
+                reads += [] if base.name in own else [(base.name, keys, base.lineno)]
                 children = []
             case nodes.Name(name=name, ctx="load"):
-                reads += [] if name in own else [(name, None, node.lineno)]
+                reads += [] if name in own else [(name, (), node.lineno)]
             case nodes.Call(node=nodes.Name(name=name) as callee):
-                reads.append((f"{name}()", None, node.lineno))
+                reads.append((f"{name}()", (), node.lineno))
                 children.remove(callee)
             case nodes.For(iter=source, else_=otherwise):
                 stack += [(child, own) for child in (*reversed(otherwise), source)]
@@ -101,6 +105,20 @@ def _reads(root: nodes.Node, own: frozenset[str]) -> list[tuple[str, object, int
     return reads
 
 
+def _path(node: nodes.Node) -> tuple[nodes.Name, tuple[str, ...]] | None:
+    """The name that ``name.key["key"]`` begins with, and the keys; None for what is no such path."""
+    keys: list[str] = []
+    while True:
+        match node:
+            case nodes.Getattr(node=of, attr=key) | nodes.Getitem(node=of, arg=nodes.Const(value=str(key))):
+                keys.append(key)
+                node = of
+            case nodes.Name():
+                return node, tuple(reversed(keys))
+            case _:
+                return None
+
+
 def _bound(target: nodes.Node) -> set[str]:
     return {target.name} if isinstance(target, nodes.Name) else {name.name for name in target.find_all(nodes.Name)}
 
@@ -109,18 +127,21 @@ def _without(children: list[nodes.Node], others: list[nodes.Node]) -> list[nodes
     return [child for child in children if all(child is not other for other in others)]
 
 
-def _reference(name: str, key: object, site: tuple[str, int]) -> References:  # noqa: PLR0911 - a table of names
+def _reference(name: str, keys: tuple[str, ...], site: tuple[str, int]) -> References:  # noqa: PLR0911 - a table of names
     if name.endswith("()"):
         return References(result=name in _RESULT_CALLS, result_value=name == "result()")
-    named = key if isinstance(key, str) else None
+    named = keys[0] if keys else None
     if name in TASKS:
         if named is None:
             return References(all_tasks=True)
-        return References(tasks=frozenset({named}), task_sites=((named, *site),))
+        results = ((named, keys[1], *site),) if len(keys) > 1 else ()
+        return References(tasks=frozenset({named}), task_sites=((named, *site),), result_sites=results)
     if name in VARIABLES:
         return References(all_variables=True) if named is None else References(variables=frozenset({named}))
     if name in {"item", "index"}:
         return References(item=True)
+    if name == PARAMETERS and named is not None:
+        return References(parameters=True, parameter_sites=((named, *site),))
     if name in {PARAMETERS, "config", "keystore"}:
         return References(**{name: True})  # type: ignore[arg-type]
     if name in _CONSTANTS or name == "system":

@@ -1,24 +1,16 @@
-"""A compiled template: what it reads, what it gives, and where it fails."""
+"""A template: read and checked when it is made, compiled when it is first rendered."""
 
-import ast
 import functools
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import nodes
-
-from attune_ray.errors import AttuneError, EvaluationError, ExpressionSyntaxError
-from attune_ray.expression.compile import FILENAME, Code, Site
-from attune_ray.expression.constants import decoded, encoded_or_none, fresh
+from attune_ray.expression.constants import decoded, encoded_or_none
 from attune_ray.expression.context import ItemContext
-from attune_ray.expression.explain import reason_for
-from attune_ray.expression.parse import Expression, excerpt, has_expression, is_pure, parse_expression
+from attune_ray.expression.reader import Fixed, Kind, Reader
 from attune_ray.expression.references import References
 
 __all__ = ["Template", "compile_condition", "compile_expression", "compile_text", "compile_value"]
 
-_Kind = Literal["value", "condition", "expression"]
 _MAX_CACHED_BYTES = 64 * 1024  # of a value with its templates; larger ones are compiled where they are used
 
 
@@ -29,26 +21,36 @@ class Template:
 
     Attributes:
         render: ``render(scope) -> value``. Lists and objects that are written in it are new each time; what an
-            expression takes from the context is shared with it. Raises EvaluationError.
+            expression takes from the context is shared with it. Raises EvaluationError. It is compiled when it is
+            first asked for; from then on it is the compiled function itself.
         references: what it reads from its context.
         is_constant: there is no template in it; ``render`` gives the value that was compiled.
+
+    Raises:
+        ExpressionSyntaxError: an expression in it is wrong.
     """
 
-    __slots__ = ("_arguments", "_sites", "is_constant", "references", "render")
+    __slots__ = ("_arguments", "_parsed", "is_constant", "references", "render")
 
     render: Callable[[ItemContext], Any]
 
-    def __init__(self, kind: _Kind, source: Any, path: str) -> None:
+    def __init__(self, kind: Kind, source: Any, path: str) -> None:
         self._arguments = (kind, source, path)
-        code = Code()
-        try:
-            body = _BODIES[kind](code, source, path)
-            self.is_constant = body is None
-            self.render = _constant(source) if body is None else code.function(body, self._explained)
-        except (RecursionError, MemoryError):
-            raise ExpressionSyntaxError("the value is nested too deeply", path=path) from None
-        self.references: References = code.references
-        self._sites = code.sites
+        reader = Reader()
+        self._parsed = reader.read(kind, source, path)
+        self.is_constant = kind == "value" and isinstance(self._parsed, Fixed)
+        self.references: References = reader.references
+
+    if not TYPE_CHECKING:  # so that a misspelt attribute stays an error of types
+
+        def __getattr__(self, name: str) -> Any:
+            """``render``, while it is not there: whoever only checks a workflow never pays for it."""
+            if name != "render":
+                raise AttributeError(f"a template has no attribute {name!r}")
+            from attune_ray.expression.rendering import function_of  # noqa: PLC0415  loads all filters, and RE2
+
+            self.render = function_of(self._arguments[0], self._parsed, self._arguments[2])
+            return self.render
 
     def __reduce__(self) -> tuple[type["Template"], tuple[Any, ...]]:
         """Pickle by the source; it is compiled where it arrives."""
@@ -57,49 +59,8 @@ class Template:
     def __repr__(self) -> str:
         return f"<Template of a {self._arguments[0]} at '{self._arguments[2]}'>"
 
-    def _explained(self, error: Exception, scope: ItemContext) -> AttuneError:
-        """What Python raised, as an error that tells the expression, its place and the reason."""
-        if isinstance(error, AttuneError):
-            return error
-        site = self._site(error.__traceback__)
-        node = None if site is None else site.node
-        try:
-            reason = reason_for(error, node, scope, lambda part: _evaluated(part, site, scope))
-        except Exception:  # noqa: BLE001 - the wording of an error must not raise another
-            reason = f"it cannot be evaluated ({type(error).__name__})"
-        if site is None:
-            return EvaluationError(reason, path=self._arguments[2])
-        at = site.expression
-        start = site.node.expr if isinstance(site.node, nodes.Compare) else site.node  # Jinja2 places one at its end
-        offset = at.offset + max(start.lineno, 1) - 1
-        return EvaluationError(reason, expression=excerpt(at.source), path=at.path, offset=offset)
 
-    def _site(self, traceback: TracebackType | None) -> Site | None:
-        line = 0
-        while traceback is not None:
-            if traceback.tb_frame.f_code.co_filename == FILENAME:
-                line = traceback.tb_lineno
-            traceback = traceback.tb_next
-        return self._sites[line - 2] if 2 <= line < len(self._sites) + 2 else None
-
-
-def _evaluated(node: nodes.Node, site: Site | None, scope: ItemContext) -> Any:
-    if site is None or not isinstance(node, nodes.Expr):
-        return None
-    at = site.expression
-    code = Code()
-    body = code.expression(Expression(source=at.source, path=at.path, offset=at.offset, node=node))
-    return code.function(body, lambda error, _: error)(scope)
-
-
-def _constant(value: Any) -> Callable[[ItemContext], Any]:
-    if not isinstance(value, Mapping | list | tuple):
-        return lambda _: value
-    make = fresh(value)
-    return lambda _: make()
-
-
-def _compiled(kind: _Kind, value: Any, path: str) -> Template:
+def _compiled(kind: Kind, value: Any, path: str) -> Template:
     """A template, compiled once per process: runs of a workflow, and the tasks of a fan-out, ask for the same ones."""
     if isinstance(value, str):
         return _of_text(kind, value, path)
@@ -110,40 +71,13 @@ def _compiled(kind: _Kind, value: Any, path: str) -> Template:
 
 
 @functools.lru_cache(maxsize=4096)
-def _of_text(kind: _Kind, text: str, path: str) -> Template:
+def _of_text(kind: Kind, text: str, path: str) -> Template:
     return Template(kind, text, path)
 
 
 @functools.lru_cache(maxsize=1024)
 def _of_encoded(encoded: bytes, path: str) -> Template:
     return Template("value", decoded(encoded), path)
-
-
-def _value_body(code: Code, value: Any, path: str) -> ast.expr | None:
-    return code.value(value, path)
-
-
-def _expression_body(code: Code, text: str, path: str) -> ast.expr | None:
-    return code.leaf(parse_expression(text, path=path))
-
-
-def _condition_body(code: Code, text: str, path: str) -> ast.expr | None:
-    if not has_expression(text):
-        value = code.expression(parse_expression(text, path=path))
-    elif is_pure(text):
-        start = text.index("{{") + 2
-        value = code.expression(parse_expression(text[start : text.rindex("}}")], path=path, offset=start))
-    else:
-        mixed = code.text(text, path) or ast.Constant(text)
-        return ast.Call(ast.Name("word", ast.Load()), [mixed], [])
-    return ast.UnaryOp(ast.Not(), ast.UnaryOp(ast.Not(), value))
-
-
-_BODIES: dict[_Kind, Callable[[Code, Any, str], ast.expr | None]] = {
-    "value": _value_body,
-    "condition": _condition_body,
-    "expression": _expression_body,
-}
 
 
 def compile_value(value: Any, *, path: str = "") -> Template:

@@ -1,5 +1,6 @@
 """Value → text: what a value looks like inside a longer text, and what counts as true."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,11 +10,16 @@ from attune_ray.errors import EvaluationError
 from attune_ray.expression.context import LazyList
 from attune_ray.expression.fault import LIMIT, Fault, kind
 
-__all__ = ["plain", "require_bounded", "text_of", "to_text", "truthy"]
+__all__ = ["n_elements", "plain", "require_bounded", "text_of", "to_text", "truthy"]
 
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _MAX_NODES: Final = LIMIT // 2
 """An element takes two bytes of JSON at least: a value of more elements cannot fit into one output."""
+_MAX_REPEATED: Final = 250_000
+"""Elements that a value may have by holding the same part many times: no data that is read is so."""
+_MANY_NODES: Final = 50_000
+"""Elements up to which a plain walk is faster than one that remembers the parts it has seen."""
+_CONTAINERS: Final = (dict, list, LazyList, tuple)
 _WORDS: Final = {None: "", True: "true", False: "false"}
 
 
@@ -76,20 +82,56 @@ def _jsonable(value: Any) -> Any:
 
 
 def require_bounded(value: Any) -> None:
-    """Refuse a value that is too large to be written or compared; shared parts count each time they occur.
+    """Refuse a value that is too large to be written or compared; shared parts count each time they occur."""
+    if isinstance(value, _CONTAINERS) and n_elements(value) > _MAX_NODES:
+        raise Fault("the value has too many elements")
 
-    ``[x, x]`` made forty times over takes no memory, but a walk over it never ends.
+
+def n_elements(value: Any) -> int:
+    """Elements of a list or an object at all depths; of one above the limit, some number above it.
+
+    ``[x, x]`` made forty times over takes no memory, but a walk over it never ends: once a value is seen to be large,
+    every part is looked at once.
     """
-    if not isinstance(value, dict | list | LazyList | tuple):
-        return
     count, stack = 0, [value]
-    while stack:
+    while stack and count <= _MANY_NODES:
         part = stack.pop()
         count += len(part)
-        if count > _MAX_NODES:
-            raise Fault("the value has too many elements")
-        parts = part.values() if isinstance(part, dict) else part
-        stack.extend(child for child in parts if isinstance(child, dict | list | LazyList | tuple))
+        stack.extend(_inside(part))
+    return _size(value) if stack else count
+
+
+def _inside(part: Any) -> list[Any]:
+    parts = part.values() if isinstance(part, dict) else part
+    return [child for child in parts if isinstance(child, _CONTAINERS)]
+
+
+def _size(value: Any) -> int:
+    """Elements of a value at all depths, each part looked at once; above the limit where they repeat too often."""
+    n_distinct = 0
+    sizes: dict[int, int] = {}
+    seen = [value]  # kept, so that no other part gets the same id
+    open_parts = [(value, iter(_inside(value)), len(value))]
+    while True:
+        part, children, size = open_parts.pop()
+        for child in children:
+            if id(child) not in sizes:
+                seen.append(child)
+                open_parts += [
+                    (part, itertools.chain([child], children), size),
+                    (child, iter(_inside(child)), len(child)),
+                ]
+                break
+            size += sizes[id(child)]
+            if size > _MAX_NODES:
+                return size
+        else:
+            sizes[id(part)] = size
+            n_distinct += len(part)
+            if size - n_distinct > _MAX_REPEATED:
+                return _MAX_NODES + 1
+            if not open_parts:
+                return size
 
 
 def _decoded(value: bytes) -> str:

@@ -1,6 +1,5 @@
 """① YAML → Workflow."""
 
-from attune_ray.model.given import apply_schema
 from attune_ray.model.graph import components, data_edges, entry_tasks, inbound, unreachable
 from attune_ray.model.parse import parse_workflow
 from attune_ray.model.schema import to_json_schema
@@ -17,6 +16,7 @@ from attune_ray.model.workflow import (
     Transition,
     Workflow,
 )
+from attune_ray.values.given import apply_schema
 
 __all__ = [
     "Backoff",

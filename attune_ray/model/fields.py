@@ -6,7 +6,8 @@ from typing import Any, TypeVar, final
 
 from attune_ray.errors import Location
 from attune_ray.model.findings import Findings
-from attune_ray.model.source import Map, Node, Scalar, Sequence, key_path
+from attune_ray.model.source import Map, Node, Scalar, Sequence
+from attune_ray.values.words import key_path
 
 __all__ = ["Choice", "Field", "Fields", "is_variable_name", "kind_of"]
 

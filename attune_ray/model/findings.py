@@ -1,16 +1,13 @@
 """What reading a file found: errors and warnings, all of them, in the order of the file."""
 
-import difflib
-import itertools
 from collections.abc import Iterable
 
 from attune_ray.errors import InvalidWorkflowError, Location, Problem
+from attune_ray.values.words import did_you_mean
 
-__all__ = ["Findings", "closest", "did_you_mean", "few"]
+__all__ = ["Findings", "few"]
 
-_MAX_COMPARED = 1_000  # words a name is compared with: 2 µs each
 _MAX_SUGGESTIONS = 200  # searches for a close name in one file: a file with more faults than that is not misspelt
-_MAX_WORD = 100  # characters: comparing takes their square
 _MAX_LISTED = 10
 
 
@@ -48,20 +45,6 @@ class Findings:
     def warnings(self) -> tuple[Problem, ...]:
         """All warnings, in the order of the file."""
         return _in_order(self._warnings)
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known word that is closest to ``name``; None when none is close. Looks at the first 1,000 words."""
-    if len(name) > _MAX_WORD:
-        return None
-    words = [word for word in itertools.islice(known, _MAX_COMPARED) if len(word) <= _MAX_WORD]
-    return next(iter(difflib.get_close_matches(name, words, n=1)), None)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint naming the closest known word; "" when none is close."""
-    word = closest(name, known)
-    return f"did you mean `{word}`?" if word else ""
 
 
 def few(words: Iterable[str]) -> str:

@@ -20,25 +20,26 @@ _MAX_VERSION = 50
 _MAX_LABEL = 255
 
 
-def parse_workflow(text: str, *, source: str = "<text>") -> Workflow:
+def parse_workflow(text: str, *, source: str = "<text>", owned: Mapping[str, Any] | None = None) -> Workflow:
     """Read and check one workflow file.
 
     Args:
         text: the whole file, YAML (JSON is a part of it).
         source: the file's name, for locations.
+        owned: attributes that the file of its action tells in its place (``ref``, ``parameters`` and their like).
 
     Raises:
         InvalidWorkflowError: the file cannot be run; carries every problem, in the order of the file.
     """
     findings = Findings(source)
-    workflow = _workflow(text, findings)
+    workflow = _workflow(text, findings, owned or {})
     findings.raise_errors()
     if workflow is None:
         raise AssertionError("whatever keeps a file from being read is an error")
     return replace(workflow, warnings=findings.warnings())
 
 
-def _workflow(text: str, findings: Findings) -> Workflow | None:
+def _workflow(text: str, findings: Findings, owned: Mapping[str, Any]) -> Workflow | None:
     node = compose(text, findings)
     if node is None:
         return None
@@ -46,7 +47,7 @@ def _workflow(text: str, findings: Findings) -> Workflow | None:
     if fields is None:
         return None
     outline = Outline(findings)
-    workflow = _read(fields, outline, text)
+    workflow = replace(_read(fields, outline, text), **owned)
     validate(workflow, outline)
     return workflow
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from attune_ray.errors import Location
 from attune_ray.model.fields import Field
-from attune_ray.model.findings import Findings, did_you_mean
-from attune_ray.model.source import Map, Node, Sequence, key_path
+from attune_ray.model.findings import Findings
+from attune_ray.model.source import Map, Node, Sequence
+from attune_ray.values.words import did_you_mean, key_path
 
-__all__ = ["read_schema", "to_json_schema"]
+__all__ = ["TYPES", "read_schema", "to_json_schema"]
 
 TYPES: Final = ("string", "integer", "number", "boolean", "array", "object")
 Path = tuple[str | int, ...]

@@ -1,16 +1,13 @@
 """YAML text → nodes that know their line and column.
 
-Only ``true``/``false``, ``null``/``~``, decimal integers and floats are resolved (in the three spellings of case of
-YAML 1.2's core schema); whatever else is plain stays text: ``yes``, ``no``, ``on``, ``off``, ``12:30``, ``010``, dates.
-A number that JSON cannot carry (outside 64 bits, or infinite) stays text too: no digit is lost. A scalar remembers the
-text it was written with, so that ``version: 1.10`` is "1.10". Merge keys (``<<: *base``) are resolved, own keys first.
+A plain scalar has the value that ``values/scalars.py`` tells, and remembers the text it was written with, so that
+``version: 1.10`` is "1.10". Merge keys (``<<: *base``) are resolved, own keys first.
 The parser is libyaml's, read as events: what is nested too deep or expanded too far is never built.
 """
 
 import itertools
-import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +15,10 @@ import yaml
 
 from attune_ray.errors import Location
 from attune_ray.model.findings import Findings
+from attune_ray.values.scalars import resolve_plain
+from attune_ray.values.words import key_path
 
-__all__ = ["MAX_ALIASED_NODES", "MAX_BYTES", "MAX_DEPTH", "Map", "Node", "Scalar", "Sequence", "compose", "key_path"]
+__all__ = ["MAX_ALIASED_NODES", "MAX_BYTES", "MAX_DEPTH", "Map", "Node", "Scalar", "Sequence", "compose"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -30,19 +29,10 @@ _SURROGATE_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")  # the anchor and the tag before a scalar
 _BLANK_ESCAPES = {"\\n", "\\t", "\\r", "\\v", "\\f", "\\ ", "\\_", "\\N", "\\L", "\\P", "\\\n"}
 _ESCAPE_DIGITS = {"x": 2, "u": 4, "U": 8}
-_SIMPLE_KEY = re.compile(r"[\w-]+")
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: Mapping[str, bool | None] = {
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-    **dict.fromkeys(("null", "Null", "NULL", "~", ""), None),
-}
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {"!", f"{_TAG}str"}
 _VALUE_TAGS = {f"{_TAG}{name}" for name in ("int", "float", "bool", "null")}
 _COLLECTION_TAGS = {None, "!", f"{_TAG}map", f"{_TAG}seq"}
-_INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +104,6 @@ class Map:
 
 
 Node = Scalar | Sequence | Map
-
-
-def key_path(path: str, key: str) -> str:
-    """The path of ``key`` in the map at ``path``: ``path.key``, or ``path["a.b"]`` where the key is no plain word."""
-    if not _SIMPLE_KEY.fullmatch(key):
-        return f'{path}["{key}"]'
-    return f"{path}.{key}" if path else key
 
 
 def compose(text: str, findings: Findings) -> Node | None:
@@ -285,7 +268,7 @@ class _Composer:
         plain = event.tag not in _TEXT_TAGS and (event.implicit[0] or event.tag in _VALUE_TAGS)
         if event.tag is not None and event.tag not in _TEXT_TAGS | _VALUE_TAGS:
             self._error(location, f"the tag {event.tag} is not supported", "remove it: values are JSON")
-        return Scalar(_resolved(event.value) if plain else event.value, event.value, location, raw, plain)
+        return Scalar(resolve_plain(event.value) if plain else event.value, event.value, location, raw, plain)
 
     def _aliased(self, event: yaml.AliasEvent) -> Node:
         name, location = event.anchor or "", self._location(event)
@@ -332,19 +315,6 @@ class _Composer:
                 yield base
             else:
                 self._error(base.location, "`<<` merges maps only", "name a map, as `<<: *base`")
-
-
-def _resolved(text: str) -> str | float | bool | None:
-    """The value of a plain scalar."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if len(text) <= len(str(_UINT64_MAX)) + 1 and _INTEGER.fullmatch(text):
-        number = int(text)
-        return number if _INT64_MIN <= number <= _UINT64_MAX else text
-    if _FLOAT.fullmatch(text) and not _INTEGER.fullmatch(text):
-        value = float(text)
-        return value if math.isfinite(value) else text
-    return text
 
 
 def _characters(raw: str) -> Iterator[tuple[int, int]]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attune_ray.model.fields import Field, Fields
-from attune_ray.model.findings import did_you_mean
 from attune_ray.model.options import read_cache, read_resources, read_retry, read_tolerate
 from attune_ray.model.outline import Moment, Outline, Owner, Seat
 from attune_ray.model.references import Kind
 from attune_ray.model.source import Map, Scalar, Sequence
 from attune_ray.model.transition import TransitionReader
 from attune_ray.model.workflow import OnItemError, Task, TaskType, Tolerate
+from attune_ray.values.words import did_you_mean
 
 __all__ = ["RESERVED_NAMES", "read_tasks"]
 
@@ -72,7 +72,7 @@ class _TaskReader:
             batch_size=batch_size and batch_size.integer(least=1),
             concurrency=self._concurrency(owner),
             retry=retry and read_retry(retry, outline, owner),
-            timeout_s=_timeout(timeout),
+            timeout_s=_timeout(timeout, action),
             delay_s=(delay and delay.number()) or 0.0,
             join=join and _join(join),
             when=self._when(owner),
@@ -190,9 +190,9 @@ def _action(field: Field) -> str | None:
     return text
 
 
-def _timeout(field: Field | None) -> float | None:
+def _timeout(field: Field | None, action: str | None) -> float | None:
     if field is None:
-        return _DEFAULT_TIMEOUT_S
+        return None if action == "core.ask" else _DEFAULT_TIMEOUT_S  # people take the time they take
     return field.number() or None  # 0: no limit
 
 

@@ -1,51 +1,107 @@
 """What a workflow asks of its surroundings: actions that exist and take its input, features that are built."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import Final
 
-from attune_ray.actions import Catalog
-from attune_ray.errors import PermanentError, Problem
+from attune_ray.actions import Action, Catalog
+from attune_ray.errors import Problem
 from attune_ray.model import Task, TaskType, Workflow
+from attune_ray.model.places import Places
+from attune_ray.values.words import did_you_mean, key_path
 
 __all__ = ["check_actions"]
 
-
-def check_actions(workflow: Workflow, catalog: Catalog) -> tuple[Problem, ...]:
-    """Every problem that running this workflow with these actions would meet."""
-    return tuple(problem for task in workflow.tasks for problem in _problems(task, catalog))
+_OPENING: Final = {"patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref"}
+"""Keywords by which a schema may allow names beside its properties."""
 
 
-def _problems(task: Task, catalog: Catalog) -> Iterator[Problem]:
-    missing = [name for name, is_used in _unsupported(task).items() if is_used]
-    for name in missing:
-        yield Problem(
-            message=f"{name} is not supported yet",
-            location=task.location,
-            path=task.path,
-            hint="leave it out; nothing of it would be carried out",
-        )
-    if task.type is not TaskType.ACTION or task.action is None or missing:
-        return
-    action = catalog.get(task.action)
-    if action is None:
-        yield Problem(
-            message=f"task {task.name!r} names an unknown action {task.action!r}",
-            location=task.location,
-            path=f"{task.path}.action",
-            hint=catalog.suggestion(task.action),
-        )
-    elif task.input:
-        try:
-            action.check(task.input.keys())
-        except PermanentError as error:
-            yield Problem(message=str(error), location=task.location, path=f"{task.path}.input")
+def check_actions(workflow: Workflow, catalog: Catalog, workflows: Collection[str] = ()) -> tuple[Problem, ...]:
+    """Every problem that running this workflow with these actions, and these sub-workflows, would meet."""
+    checker = _Checker(workflow, catalog, workflows)
+    return tuple(problem for task in workflow.tasks for problem in checker.problems(task))
+
+
+class _Checker:
+    """Holds the tasks of one workflow against the actions that there are."""
+
+    def __init__(self, workflow: Workflow, catalog: Catalog, workflows: Collection[str]) -> None:
+        self._workflow = workflow
+        self._catalog = catalog
+        self._workflows = workflows
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._workflow)
+
+    def problems(self, task: Task) -> Iterator[Problem]:
+        """Those of a task and of its sub-tasks."""
+        for sub_task in task.tasks:
+            yield from self.problems(sub_task)
+        missing = [name for name, is_used in _unsupported(task).items() if is_used]
+        for name in missing:
+            yield Problem(
+                message=f"{name} is not supported yet",
+                location=task.location,
+                path=task.path,
+                hint="leave it out; nothing of it would be carried out",
+            )
+        if task.type is TaskType.PARALLEL or task.action is None or missing or task.action in self._workflows:
+            return
+        action = self._catalog.get(task.action)
+        if action is None:
+            path = f"{task.path}.action"
+            yield Problem(
+                message=f"task {task.name!r} names an unknown action {task.action!r}",
+                location=self._places.of(path) or task.location,
+                path=path,
+                hint=self._catalog.suggestion(task.action),
+            )
+        elif task.input:
+            yield from self._misfits(task, action)
+        else:
+            yield from self._unmet(task, action)
+
+    def _misfits(self, task: Task, action: Action) -> Iterator[Problem]:
+        """Inputs that the action does not take, each at its name, and those that it needs and is not given."""
+        path, missing = f"{task.path}.input", sorted(action.required - task.input.keys())
+        unknown = [] if action.names is None else [name for name in task.input if name not in action.names]
+        for name in unknown:
+            others = sorted((action.names or frozenset()) - task.input.keys())
+            yield Problem(
+                message=f"{action.ref} does not take {name!r}",
+                location=self._places.of(path, key=name) or task.location,
+                path=key_path(path, name),
+                hint=did_you_mean(name, missing)
+                or did_you_mean(name, others)
+                or f"its parameters are {action.signature}",
+            )
+        for name in missing:
+            yield Problem(
+                message=f"{action.ref} needs {name!r}",
+                location=self._places.of(path) or task.location,
+                path=path,
+                hint=f"its parameters are {action.signature}",
+            )
+
+    def _unmet(self, task: Task, action: Action) -> Iterator[Problem]:
+        """What an action needs of the run's own parameters where these are a closed list without it."""
+        schema = self._workflow.parameters
+        if schema is None or schema.get("additionalProperties") is not False or schema.keys() & _OPENING:
+            return
+        declared = schema.get("properties", {})
+        for name in sorted(action.required - declared.keys()):
+            yield Problem(
+                message=f"{action.ref} needs {name!r}, which is no parameter of the workflow",
+                location=task.location,
+                path=task.path,
+                hint=did_you_mean(name, declared) or "write an `input`, or declare the parameter",
+            )
 
 
 def _unsupported(task: Task) -> dict[str, bool]:
     """Features of the language that the engine does not carry out, and whether the task uses them."""
     return {
-        "a parallel task": task.type is TaskType.PARALLEL,
-        "a sub-workflow": task.type is TaskType.WORKFLOW,
-        "core.ask": task.action == "core.ask",
         "cache": task.cache is not None,
         "resources": task.resources is not None,
         "worker_selector": task.worker_selector is not None,

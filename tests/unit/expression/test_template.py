@@ -175,13 +175,14 @@ def test_references_name_what_the_context_must_hold() -> None:
         tasks=frozenset({"x", "z"}),
         variables=frozenset({"food", "k", "l"}),
         task_sites=(("x", "a", 3), ("z", "a", 18)),
+        result_sites=(("x", "y", "a", 3),),
     )
     assert compile_text("{{ task[item] }}").references == References(all_tasks=True, item=True)
     assert compile_text("{{ keys(vars) }}").references == References(all_variables=True)
     assert compile_text("{{ result().x and config and keystore.k }}").references == References(
-        result=True, config=True, keystore=True
+        result=True, result_value=True, config=True, keystore=True
     )
-    assert compile_text("{{ parameters.x }}").references == References(parameters=True)
+    assert compile_text("{{ parameters.x }}").references == References(parameters=True, parameter_sites=(("x", "", 3),))
 
 
 def test_a_loop_variable_shadows_a_root() -> None:
