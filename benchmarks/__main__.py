@@ -2,9 +2,15 @@
 
 import argparse
 
-from benchmarks import context, fan_out, http_checks, resident
+from benchmarks import context, fan_out, http_checks, resident, scripts
 
-_ALL = {"context": context.main, "fan-out": fan_out.main, "resident": resident.main, "http": http_checks.main}
+_ALL = {
+    "context": context.main,
+    "fan-out": fan_out.main,
+    "resident": resident.main,
+    "http": http_checks.main,
+    "scripts": scripts.main,
+}
 
 
 def main() -> None:

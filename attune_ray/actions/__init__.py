@@ -1,8 +1,25 @@
-"""What tasks run: Python functions, and the core actions."""
+"""What tasks run: Python functions, scripts of packs, and the core actions."""
 
 from attune_ray.actions.catalog import Catalog
+from attune_ray.actions.execution import CURRENT, Execution
 from attune_ray.actions.output import Output
+from attune_ray.actions.pack import PackFile, PackSource, ScriptAction
 from attune_ray.actions.python import Action, Kind, action
+from attune_ray.actions.script import ScriptSpec
 from attune_ray.actions.sources import Source, sources_of
 
-__all__ = ["Action", "Catalog", "Kind", "Output", "Source", "action", "sources_of"]
+__all__ = [
+    "CURRENT",
+    "Action",
+    "Catalog",
+    "Execution",
+    "Kind",
+    "Output",
+    "PackFile",
+    "PackSource",
+    "ScriptAction",
+    "ScriptSpec",
+    "Source",
+    "action",
+    "sources_of",
+]

@@ -20,23 +20,25 @@ class Catalog(Mapping[str, Action]):
 
     def __init__(self, sources: Iterable[Source] = ()) -> None:
         self.sources = tuple(sources)
-        self._actions: dict[str, Action] = {}
-        for ref, function in CORE.items():
-            core = from_function(function, ref=ref, inline=True)
-            if core is not None:
-                self._actions[ref] = core
+        self._actions: dict[str, Action | None] = dict.fromkeys(CORE)  # None: core, not loaded yet
         for source in self.sources:
             for action in actions_of(source):
                 self._add(action)
 
     def _add(self, action: Action) -> None:
-        known = self._actions.get(action.ref)
+        known = self.get(action.ref)
         if known is not None and known.function is not action.function:
             raise UsageError(f"action {action.ref!r} is defined twice: in {_place(known)} and in {_place(action)}")
         self._actions[action.ref] = action
 
     def __getitem__(self, ref: str) -> Action:
-        return self._actions[ref]
+        action = self._actions[ref]
+        if action is None:
+            action = from_function(CORE[ref], ref=ref, inline=True)
+            if action is None:
+                raise AssertionError("a function with a ref becomes an action")
+            self._actions[ref] = action
+        return action
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._actions)
@@ -53,4 +55,4 @@ class Catalog(Mapping[str, Action]):
 
 
 def _place(action: Action) -> str:
-    return f"{action.function.__module__}.{action.function.__qualname__}"
+    return action.origin or f"{action.function.__module__}.{action.function.__qualname__}"

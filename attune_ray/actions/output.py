@@ -15,9 +15,11 @@ class Output:
         stdout: the text it wrote, kept when it failed too; None when it writes none.
         exit_code: 0..255; anything but 0 means that the attempt failed.
         error: why it failed; None when it did not.
+        stderr_log: what it wrote to standard error although it succeeded; None: nothing but blanks.
     """
 
     data: Any = None
     stdout: str | None = None
     exit_code: int = 0
     error: str | None = None
+    stderr_log: str | None = None

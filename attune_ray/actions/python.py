@@ -39,6 +39,9 @@ class Action:
             or only wait.
         names: parameters it takes by name; None: any (``**kwargs``).
         required: those without a default.
+        parameters: their JSON Schema object, where it is known.
+        origin: the file that defines it, where that is not the function's own.
+        width: items at once per slot at the most; None: as many as its kind may.
     """
 
     ref: str
@@ -48,6 +51,9 @@ class Action:
     names: frozenset[str] | None
     required: frozenset[str]
     signature: str
+    parameters: Mapping[str, Any] | None = None
+    origin: str = ""
+    width: int | None = None
 
     def select(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the run's parameters that the function takes: the input of a task that names none."""

@@ -1,4 +1,4 @@
-"""Where Python actions come from, in a form that travels to workers: a file's text, a module's name, functions."""
+"""Where actions come from, in a form that travels to workers: a file's text, a module's name, functions, packs."""
 
 import hashlib
 import importlib
@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from attune_ray.actions.pack import PackSource, actions_of_pack
 from attune_ray.actions.python import Action, from_function
 from attune_ray.errors import UsageError
 
@@ -38,11 +39,11 @@ class FunctionSource:
     function: Callable[..., Any]
 
 
-Source = FileSource | ModuleSource | FunctionSource
+Source = FileSource | ModuleSource | FunctionSource | PackSource
 
 
 def sources_of(given: object) -> list[Source]:
-    """What the caller named: a decorated function, a module, a module's name or the path of a .py file.
+    """What the caller named: a decorated function, a module, a module's name, the path of a .py file or a pack.
 
     Functions travel to workers by value, modules by their names. The main script cannot be imported there, so it
     travels as its functions.
@@ -50,6 +51,8 @@ def sources_of(given: object) -> list[Source]:
     Raises:
         UsageError: it is none of these, or the file cannot be read.
     """
+    if isinstance(given, PackSource):
+        return [given]
     if isinstance(given, ModuleType):
         if given.__name__ == "__main__":
             return [FunctionSource(found.function) for found in _decorated(vars(given).values())]
@@ -74,6 +77,8 @@ def actions_of(source: Source) -> list[Action]:
     """
     if isinstance(source, FunctionSource):
         return _decorated([source.function])
+    if isinstance(source, PackSource):
+        return actions_of_pack(source)
     module = _execute(source) if isinstance(source, FileSource) else _import(source)
     found = _decorated(vars(module).values())
     if not found:

@@ -110,4 +110,29 @@ def test_importing_the_core_actions_does_not_load_httpx() -> None:
     """`import attune_ray` must be light: the first request loads it."""
     code = "import attune_ray.actions.core, sys; sys.exit('httpx' in sys.modules)"
 
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - this very line
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "exit_code", "stdout", "stderr"),
+    [
+        ("core.echo", {"message": "Hello, world"}, 0, "Hello, world", ""),
+        ("core.echo", {"message": "ünï ✓"}, 0, "ünï ✓", ""),
+        ("core.echo", {"message": 1.5}, 0, "1.5", ""),
+        ("core.noop", {"exit_code": 3}, 3, "No operation completed successfully\n", ""),
+        ("core.noop", {"exit_code": -2}, 1, "", "ERROR: exit_code must be a positive integer\n"),
+        ("core.noop", {"exit_code": "x"}, 1, "", "ERROR: exit_code must be a positive integer\n"),
+        ("core.noop", {"exit_code": 999}, 1, "", "ERROR: exit_code must be between 0 and 255\n"),
+        ("core.sleep", {"seconds": 0}, 0, "Slept for 0 seconds\n", ""),
+        ("core.sleep", {"seconds": 0, "message": "Now"}, 0, "Now\nSlept for 0 seconds\n", ""),
+        ("core.sleep", {"seconds": 0.5}, 1, "", "ERROR: seconds must be a positive integer\n"),
+    ],
+)
+async def test_core_actions_speak_like_the_scripts_that_they_replace(
+    action: str, parameters: dict[str, Any], exit_code: int, stdout: str, stderr: str
+) -> None:
+    """The same text and exit code; what was standard error is the error."""
+    output = await CORE[action](**parameters)
+
+    assert (output.exit_code, output.stdout) == (exit_code, stdout)
+    assert output.error == (stderr or (f"Command exited with code {exit_code}" if exit_code else None))
