@@ -18,6 +18,7 @@ from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.errors import InvalidWorkflowError, PermanentError, UsageError
 from attune_ray.model import Task, TaskType, Workflow, parse_workflow
+from attune_ray.packs import load_config, load_pack
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
 from attune_ray.ports import Clock, Executor, Observer
@@ -90,11 +91,13 @@ class Engine:
     Args:
         actions: decorated functions, modules, module names or paths of .py files.
         workflows: reference → path, YAML text or loaded workflow: what tasks may name besides actions.
+        packs: folders of packs, whose actions and workflows are known by their references.
+        config: a YAML file of what templates read as ``config``, over the values that a pack comes with.
         observers: are told of every fact of every run.
 
     Raises:
-        UsageError: an action source is wrong.
-        InvalidWorkflowError: one of ``workflows`` has problems.
+        UsageError: an action source, a pack or the configuration cannot be read.
+        InvalidWorkflowError: one of ``workflows``, or of the files of a pack, has problems.
     """
 
     def __init__(
@@ -103,12 +106,18 @@ class Engine:
         actions: Iterable[object] = (),
         settings: Settings | None = None,
         workflows: Mapping[str, str | Path | Workflow] | None = None,
+        packs: Iterable[str | Path] = (),
+        config: str | Path | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self.catalog = Catalog(source for given in actions for source in sources_of(given))
-        self.workflows = {ref: _loaded(source) for ref, source in (workflows or {}).items()}
+        opened = [load_pack(folder) for folder in packs]
+        sources = [source for given in actions for source in sources_of(given)]
+        self.catalog = Catalog([*sources, *(pack.source for pack in opened)])
+        self.workflows = {ref: workflow for pack in opened for ref, workflow in pack.workflows.items()}
+        self.workflows |= {ref: _loaded(source) for ref, source in (workflows or {}).items()}
+        self.warnings = tuple(warning for pack in opened for warning in pack.warnings)
         self._cluster = Cluster(self.settings.ray)
         self._ray = RayExecutor(self.settings, self.catalog, self._cluster)
         self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits)
@@ -121,6 +130,8 @@ class Engine:
                 max_crashes=self.settings.fan_out.max_crashes,
             ),
             workflows=self.workflows,
+            configs={pack.ref: load_config(pack, config) for pack in opened},
+            config=load_config(None, config) if config is not None else None,
             observers=tuple(observers),
             forget=self._ray.forget,
         )
@@ -136,14 +147,18 @@ class Engine:
         self.close()
 
     def run(self, source: str | Path | Workflow, parameters: Mapping[str, Any] | None = None) -> RunResult:
-        """Run a workflow to its end; from code that runs in no event loop. Errors: see ``attune_ray.run``."""
+        """Run a workflow to its end; from code that runs in no event loop. Errors: see ``attune_ray.run``.
+
+        ``source`` may also be the reference of a workflow that the engine knows.
+        """
         return self._runner.run(self.arun(source, parameters))
 
     async def arun(
         self, source: str | Path | Workflow, parameters: Mapping[str, Any] | None = None, *, run_id: str | None = None
     ) -> RunResult:
         """The same in a running event loop; any number of runs may share it."""
-        plan = self.plan(_loaded(source))
+        is_reference = isinstance(source, str) and source in self.workflows
+        plan = self.plan(self.workflows[str(source)] if is_reference else _loaded(source))
         result = await self._runs.run(plan, dict(parameters or {}), run_id=run_id or _new_run_id())
         self._results.add(result)
         return result

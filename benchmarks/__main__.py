@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--quick] [--context] [--fan-out] [--resident] [--http]``: all unless some are named."""
+"""``python -m benchmarks [--quick] [--context] [--fan-out] …``: all of them unless some are named."""
 
 import argparse
 

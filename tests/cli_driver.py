@@ -30,7 +30,7 @@ class CommandLine:
         """Start it; every process that descends from it carries a mark in its environment."""
         self._mark = f"ATTUNE_TEST_MARK={uuid.uuid4().hex}"
         name, _, value = self._mark.partition("=")
-        self.process = subprocess.Popen(  our own command line
+        self.process = subprocess.Popen(
             [sys.executable, "-m", "attune_ray", *self.arguments],
             cwd=self.folder,
             env={**os.environ, **self.environment, name: value},

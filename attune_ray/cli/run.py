@@ -20,7 +20,7 @@ __all__ = ["run"]
 
 
 def run(  # the signature is the usage
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The workflow; - reads standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The workflow, or its ref in a pack; - reads stdin.")],
     *,
     parameter: Annotated[
         list[str] | None,
@@ -31,6 +31,12 @@ def run(  # the signature is the usage
     ] = None,
     actions: Annotated[
         list[str] | None, typer.Option(metavar="MODULE_OR_FILE", help="A module or .py file of actions.")
+    ] = None,
+    pack: Annotated[
+        list[str] | None, typer.Option(metavar="DIR", help="A pack: its actions and workflows, by their references.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A YAML map that templates read as config.")
     ] = None,
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster: auto, or host:port; without it one is started.")
@@ -51,17 +57,20 @@ def run(  # the signature is the usage
         raise UsageError("--num-cpus is for a Ray that is started here: leave it out, or --address")
     if file == parameters == STDIN:
         raise UsageError("standard input can be the workflow or the parameters, not both")
-    text = read_text(file, what="the workflow", most_bytes=MAX_BYTES)
+    is_reference = bool(pack) and file != STDIN and not Path(file).exists()
+    text = "" if is_reference else read_text(file, what="the workflow", most_bytes=MAX_BYTES)
     out = sys.stdout
     try:
         with contextlib.redirect_stdout(sys.stderr):  # whatever actions print: only results are on stdout
-            workflow = parse_workflow(text, source=name_of(file))
+            workflow = file if is_reference else parse_workflow(text, source=name_of(file))
             given = gather(parameters, parameter or ())
 
             from attune_ray.cli.session import Session  # noqa: PLC0415  imports the engine: not for `validate`
 
             session = Session(
                 actions=actions or [],
+                packs=pack or [],
+                config=config,
                 settings=Settings(ray=RaySettings(address=address, num_cpus=num_cpus)),
                 out=out,
                 as_json=as_json,

@@ -15,6 +15,7 @@ from attune_ray.cli.report import failures, summary, to_json, warnings
 from attune_ray.cli.view import View, open_view
 from attune_ray.coordinator import RunResult
 from attune_ray.engine import RunStatus
+from attune_ray.errors import UsageError
 from attune_ray.model import Workflow
 from attune_ray.observe.memory import Recording
 from attune_ray.observe.report import render_memory
@@ -33,28 +34,39 @@ class Session:
 
     Attributes:
         actions: module names and paths of .py files.
+        packs: folders of packs; ``config``: a file of their configuration.
         out: where results go; all else goes to standard error.
         memray: the folder for a recording of the coordinator's memory; None: there is none.
     """
 
     actions: list[str]
+    packs: list[str]
+    config: str | None
     settings: Settings
     out: TextIO
     as_json: bool = False
     quiet: bool = False
     memray: Path | None = None
 
-    def run(self, workflow: Workflow, parameters: dict[str, Any]) -> ExitCode:
-        """Run a workflow and report what became of it.
+    def run(self, workflow: Workflow | str, parameters: dict[str, Any]) -> ExitCode:
+        """Run a workflow, or the one of that reference, and report what became of it.
 
         Raises:
             WorkflowError: the workflow or its parameters are wrong.
             UsageError: an action source, the address or the folder is.
         """
-        view = open_view(workflow.label or workflow.ref or Path(workflow.source).name, quiet=self.quiet)
+        view = open_view(_title(workflow), quiet=self.quiet)
         recording = None if self.memray is None else Recording(self.memray)
         observers: list[Observer] = [view] if recording is None else [view, recording.progress]
-        engine = Engine(actions=self.actions, settings=self.settings, observers=observers)
+        engine = Engine(
+            actions=self.actions,
+            packs=self.packs,
+            config=self.config,
+            settings=self.settings,
+            observers=observers,
+        )
+        if isinstance(workflow, str):
+            workflow = _known(engine, workflow)
         interrupts = Interrupts(engine.cancel, view)
         with _logging_to(view), interrupts.caught(), engine, contextlib.closing(view):
             engine.plan(workflow)
@@ -94,6 +106,17 @@ class Session:
         utf8 = (self.out.encoding or "").lower().replace("-", "") == "utf8"
         self.out.write(to_json(value, ascii_only=not utf8) + "\n")
         self.out.flush()
+
+
+def _title(workflow: Workflow | str) -> str:
+    return workflow if isinstance(workflow, str) else workflow.label or workflow.ref or Path(workflow.source).name
+
+
+def _known(engine: Engine, ref: str) -> Workflow:
+    if ref not in engine.workflows:
+        known = ", ".join(sorted(engine.workflows)) or "none"
+        raise UsageError(f"{ref} is neither a file nor a workflow of the packs; they have: {known}")
+    return engine.workflows[ref]
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ class Runs:
         workflows: reference → workflow: what tasks may name besides actions.
         observers: see the runs that are asked for; of a child run they see the task that it is.
         live: run id → its coordinator; a child's id is its parent's, a slash, and its task.
+        config: what templates read as ``config``; ``configs``: the same by pack, for the workflows of that pack.
         forget: is told of every run that has ended, to let go of what was kept for it.
     """
 
@@ -32,6 +33,7 @@ class Runs:
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
     observers: Iterable[Observer] = ()
     config: Any = None
+    configs: Mapping[str, Any] = field(default_factory=dict)
     keystore: Any = None
     forget: Callable[[str], None] = field(default=lambda _: None)
     live: dict[str, Coordinator] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Runs:
             given=given,
             parameters=apply_schema(workflow.parameters, given, location=Location(workflow.source)),
             variables=dict(workflow.vars),
-            config=self.config,
+            config=self.configs.get((workflow.ref or "").rpartition(".")[0], self.config),
             keystore=self.keystore,
             system={"workflow_start": self.world.clock.now(), "run_id": run_id},
             depth=depth,

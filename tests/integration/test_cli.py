@@ -192,7 +192,7 @@ def test_validate_starts_without_what_only_runs_need(folder: Path) -> None:
     (folder / "script.py").write_text(script)
 
     command = [sys.executable, str(folder / "script.py")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  our own
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 

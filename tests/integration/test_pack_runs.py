@@ -1,8 +1,11 @@
 """Packs on Ray: the example pack, scripts in fan-outs, timeouts, retries, and workers that die."""
 
 import asyncio
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -181,3 +184,31 @@ def test_scripts_end_when_their_run_is_cancelled(
     assert result.status.value == "cancelled"
     for pid in map(int, pids.read_text().split()):
         until(lambda pid=pid: not lives(pid))
+
+
+@pytest.mark.ray
+def test_a_workflow_of_a_pack_runs_by_its_reference_on_the_command_line(tmp_path: Path) -> None:
+    """``--pack`` makes actions and workflows known; the pack's config is there for templates."""
+    folder = tmp_path / "tools"
+    (folder / "actions" / "workflows").mkdir(parents=True)
+    (folder / "pack.yaml").write_text("ref: tools\nversion: 1.0.0\nconfig: {greeting: Hello}\n")
+    (folder / "actions" / "say.yaml").write_text(
+        "name: say\nrunner_type: shell\nentry_point: say.sh\nparameter_format: json\n"
+        "parameters: {text: {type: string, required: true}}\n"
+    )
+    (folder / "actions" / "say.sh").write_text("#!/bin/sh\ncat\n")
+    (folder / "actions" / "greet.yaml").write_text(
+        "name: greet\nworkflow_file: workflows/greet.workflow.yaml\nparameters: {who: {type: string, default: world}}\n"
+    )
+    (folder / "actions" / "workflows" / "greet.workflow.yaml").write_text(
+        "tasks:\n  - {name: say, action: tools.say, input: {text: '{{ config.greeting }} {{ parameters.who }}'}}\n"
+        "output_map: {said: '{{ task.say.stdout }}'}\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "attune_ray", "run", "tools.greet", "--pack", str(folder), "-p", "who=Ada", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert json.loads(json.loads(told.stdout)["said"]) == {"text": "Hello Ada"}
