@@ -5,8 +5,8 @@ import enum
 __all__ = ["Phase", "RunStatus", "TaskStatus"]
 
 
-class RunStatus(enum.Enum):
-    """How a run stands."""
+class RunStatus(enum.StrEnum):
+    """How a run stands; each is equal to its own text."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -14,7 +14,7 @@ class RunStatus(enum.Enum):
     CANCELLED = "cancelled"
 
 
-class TaskStatus(enum.Enum):
+class TaskStatus(enum.StrEnum):
     """How a task's latest run ended, as people read it; NOT_RUN: none has started."""
 
     NOT_RUN = "not_run"

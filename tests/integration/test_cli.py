@@ -103,15 +103,15 @@ def test_missing_parameters_are_named_with_their_description(folder: Path) -> No
 
 
 def test_an_unknown_action_is_told_with_the_closest_one_and_its_place(folder: Path) -> None:
-    """Exit code 2, a caret under the task."""
+    """Exit code 2, a caret under the action's name."""
     (folder / "typo.yaml").write_text("tasks:\n  - name: a\n    action: t.sme\n    input: {x: 1}\n")
 
     code, _, err = call(folder, "run", "typo.yaml", "--actions", "acts.py")
 
     assert code == 2
-    assert "typo.yaml:2:5: tasks[0].action: " in err
+    assert "typo.yaml:3:13: tasks[0].action: " in err
     assert "did you mean 't.same'?" in err
-    assert "\n      - name: a\n        ^\n" in err
+    assert "\n        action: t.sme\n                ^\n" in err
 
 
 @pytest.mark.parametrize(
