@@ -6,9 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, crashed_rows, failure
+from attune_ray.dispatch.orders import Held, KeepsResults
 from attune_ray.dispatch.worker.attempt import Recorder
-from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.errors import ActionTimeoutError, AttuneError, Location, PermanentError, UsageError
 from attune_ray.expression import ItemContext
@@ -106,7 +105,7 @@ class _HeldQuestion(Held):
 
 
 @dataclass(frozen=True, slots=True)
-class AskExecutor:
+class AskExecutor(KeepsResults):
     """Each item is a question; unanswered within the task's timeout it ends as timed out."""
 
     inline: InlineExecutor
@@ -136,19 +135,6 @@ class AskExecutor:
         summary = recorder.summary(elapsed_s=0.0, worker="")
         report = task.keep(chunk, LocalRows(recorder.ended_rows()), summary)
         return replace(report, timed_out=timed_out)
-
-    async def fail(self, task: _HeldQuestion, chunk: Chunk, reason: str) -> ChunkReport:
-        """Store failed items."""
-        summary, rows = crashed_rows(task, chunk, reason)
-        return task.keep(chunk, LocalRows(rows), summary)
-
-    def result(self, task: _HeldQuestion, *, succeeded: bool) -> PlainResult | FanOutResult:
-        """The result of an ended task run."""
-        return task.result(succeeded=succeeded)
-
-    def failure(self, error: str) -> PlainResult:
-        """The result of a task that could not be opened."""
-        return failure(error)
 
     async def _ask(
         self, task: _HeldQuestion, recorder: Recorder, row: int, index: int | None, scope: ItemContext

@@ -6,10 +6,9 @@ from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, crashed_rows, failure
+from attune_ray.dispatch.orders import Held, KeepsResults
 from attune_ray.dispatch.worker.attempt import Recorder
 from attune_ray.dispatch.worker.chunk import timed_out
-from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.errors import AttuneError
 from attune_ray.expression import ItemContext
@@ -45,7 +44,7 @@ class _HeldChild(Held):
 
 
 @dataclass(frozen=True, slots=True)
-class ChildExecutor:
+class ChildExecutor(KeepsResults):
     """Runs each item as a run of its own, which ``run_child`` starts; cancelling the item cancels that run."""
 
     inline: InlineExecutor
@@ -86,19 +85,6 @@ class ChildExecutor:
             elapsed_s=report.elapsed_s,
             published=published,
         )
-
-    async def fail(self, task: _HeldChild, chunk: Chunk, reason: str) -> ChunkReport:
-        """Store failed items."""
-        summary, rows = crashed_rows(task, chunk, reason)
-        return task.keep(chunk, LocalRows(rows), summary)
-
-    def result(self, task: _HeldChild, *, succeeded: bool) -> PlainResult | FanOutResult:
-        """The result of an ended task run."""
-        return task.result(succeeded=succeeded)
-
-    def failure(self, error: str) -> PlainResult:
-        """The result of a task that could not be opened."""
-        return failure(error)
 
     async def _run_one(
         self, task: _HeldChild, recorder: Recorder, row: int, index: int | None, scope: ItemContext

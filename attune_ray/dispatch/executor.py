@@ -8,10 +8,9 @@ from typing import Any
 from attune_ray.actions import Catalog
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
-from attune_ray.dispatch.orders import Held, crashed_rows, failure, order_of, program_of, shape_of
+from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
 from attune_ray.dispatch.worker.program import Program
-from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
-from attune_ray.dispatch.worker.stored import LocalRows, RayRows
+from attune_ray.dispatch.worker.stored import RayRows
 from attune_ray.errors import AttuneError, EngineError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, TaskOrder
@@ -19,9 +18,13 @@ from attune_ray.settings import Settings
 
 __all__ = ["RayExecutor"]
 
+_CANCELLABLE_AFTER_S = 0.5
+"""Seconds after which a sent task may be cancelled: Ray 2.60 aborts the driver (``reference_counter.cc``, "Check
+failed: submitted_task_ref_count > 0") when it is told to cancel a task whose arguments it is still resolving."""
+
 
 @dataclass(slots=True)
-class RayExecutor:
+class RayExecutor(KeepsResults):
     """Runs chunks as Ray tasks; Ray is started by the first task that is opened here."""
 
     settings: Settings
@@ -56,19 +59,6 @@ class RayExecutor:
 
         summary, rows_ref = await _perform(task.work, task.items, to_bytes(order_of(task, chunk)))
         return task.keep(chunk, RayRows(rows_ref), summary)
-
-    async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
-        """Store failed items, in this process."""
-        summary, rows = crashed_rows(task, chunk, reason)
-        return task.keep(chunk, LocalRows(rows), summary)
-
-    def result(self, task: Held, *, succeeded: bool) -> PlainResult | FanOutResult:
-        """The result of an ended task run."""
-        return task.result(succeeded=succeeded)
-
-    def failure(self, error: str) -> PlainResult:
-        """The result of a task that could not be opened."""
-        return failure(error)
 
     def forget(self, run_id: str) -> None:
         """Let go of what was put for a run."""
@@ -114,10 +104,15 @@ async def _perform(spec_ref: Any, items_ref: Any, told: bytes) -> tuple[Any, Any
 
     refs: Any = perform.remote(spec_ref, items_ref, told)
     answer_ref, kept_ref = refs
+    clock = asyncio.get_running_loop().time
+    sent_s = clock()
     try:
         return await answer_ref, kept_ref
     except asyncio.CancelledError:
-        ray.cancel(answer_ref, force=True)
+        try:
+            await asyncio.sleep(sent_s + _CANCELLABLE_AFTER_S - clock())
+        finally:
+            ray.cancel(answer_ref, force=True)
         raise
     except ray.exceptions.RayTaskError as error:
         raise EngineError(f"a worker failed outside any action: {error}") from error

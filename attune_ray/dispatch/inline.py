@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from attune_ray.dispatch.orders import Held, crashed_rows, failure, order_of, program_of, shape_of
+from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
 from attune_ray.dispatch.worker.chunk import run_chunk_async
 from attune_ray.dispatch.worker.program import encode_items, open_work
-from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.expression import WorkflowContext
@@ -17,7 +16,7 @@ __all__ = ["InlineExecutor"]
 
 
 @dataclass(frozen=True, slots=True)
-class InlineExecutor:
+class InlineExecutor(KeepsResults):
     """Runs async actions and short sync ones in the running event loop; results stay in this process."""
 
     fan_out: FanOutSettings
@@ -43,19 +42,6 @@ class InlineExecutor:
         """Run a chunk, many items at once."""
         summary, rows = await run_chunk_async(task.work, order_of(task, chunk))
         return task.keep(chunk, LocalRows(rows), summary)
-
-    async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
-        """Store failed items."""
-        summary, rows = crashed_rows(task, chunk, reason)
-        return task.keep(chunk, LocalRows(rows), summary)
-
-    def result(self, task: Held, *, succeeded: bool) -> PlainResult | FanOutResult:
-        """The result of an ended task run."""
-        return task.result(succeeded=succeeded)
-
-    def failure(self, error: str) -> PlainResult:
-        """The result of a task that could not be opened."""
-        return failure(error)
 
 
 def _context(order: TaskOrder) -> WorkflowContext:

@@ -8,14 +8,13 @@ from attune_ray.dispatch.worker.attempt import Summary, failed_rows
 from attune_ray.dispatch.worker.chunk import Order
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
-from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.plan import Chunk, Shape
 from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
 
-__all__ = ["Held", "crashed_rows", "failure", "order_of", "program_of", "report_of", "shape_of"]
+__all__ = ["Held", "KeepsResults", "failure", "order_of", "program_of", "report_of", "shape_of"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +125,20 @@ def failure(error: str) -> PlainResult:
     return PlainResult(LocalRows(rows), succeeded=False)
 
 
-def crashed_rows(held: Held, chunk: Chunk, reason: str) -> tuple[Summary, Rows]:
-    """The rows of a chunk whose workers died."""
-    return failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=held.program.is_fan_out)
+class KeepsResults:
+    """What every executor here does alike: it keeps the rows of its chunks in the task run it has opened."""
+
+    __slots__ = ()
+
+    async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
+        """Store failed items, in this process."""
+        summary, rows = failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=task.program.is_fan_out)
+        return task.keep(chunk, LocalRows(rows), summary)
+
+    def result(self, task: Held, *, succeeded: bool) -> PlainResult | FanOutResult:
+        """The result of an ended task run."""
+        return task.result(succeeded=succeeded)
+
+    def failure(self, error: str) -> PlainResult:
+        """The result of a task that could not be opened."""
+        return failure(error)

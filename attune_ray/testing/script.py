@@ -7,11 +7,10 @@ from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, crashed_rows, failure
+from attune_ray.dispatch.orders import Held, KeepsResults
 from attune_ray.dispatch.worker.attempt import Recorder
 from attune_ray.dispatch.worker.chunk import timed_out
 from attune_ray.dispatch.worker.program import Work
-from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.errors import AttuneError, InvalidParametersError, Location
 from attune_ray.expression import ItemContext, to_text
@@ -63,7 +62,7 @@ def scripted_action(ref: str) -> Action:
 
 
 @dataclass(slots=True)
-class ScriptedExecutor:
+class ScriptedExecutor(KeepsResults):
     """Gives every attempt the outcome that its script says, after the virtual seconds that it says.
 
     A script is a mapping with one of ``data``, ``stdout``, ``fail`` (with ``exit_code``, ``stdout``), ``echo_input``,
@@ -107,19 +106,6 @@ class ScriptedExecutor:
         elapsed_s = asyncio.get_running_loop().time() - began_s
         summary = recorder.summary(elapsed_s=elapsed_s, worker="simulated")
         return replace(task.keep(chunk, LocalRows(recorder.rows), summary), timed_out=unanswered)
-
-    async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
-        """Store failed items."""
-        summary, rows = crashed_rows(task, chunk, reason)
-        return task.keep(chunk, LocalRows(rows), summary)
-
-    def result(self, task: Held, *, succeeded: bool) -> PlainResult | FanOutResult:
-        """The result of an ended task run."""
-        return task.result(succeeded=succeeded)
-
-    def failure(self, error: str) -> PlainResult:
-        """The result of a task that could not be opened."""
-        return failure(error)
 
     def note(self, execution: Execution, depth: int) -> None:
         """Keep the record of an attempt, apart from those of sub-workflows."""
