@@ -16,17 +16,16 @@ from attune_ray.dispatch.children import ChildExecutor, run_action
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.errors import InvalidWorkflowError, PermanentError, UsageError
+from attune_ray.errors import InvalidWorkflowError, PermanentError
 from attune_ray.model import Task, TaskType, Workflow, parse_workflow
 from attune_ray.packs import load_config, load_pack
+from attune_ray.packs.files import read_text
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
 from attune_ray.ports import Clock, Executor, Observer
 from attune_ray.settings import Settings
 
 __all__ = ["Engine", "SystemClock", "load", "run"]
-
-MAX_FILE_BYTES = 1024 * 1024
 
 
 def load(source: str | Path) -> Workflow:
@@ -43,15 +42,7 @@ def load(source: str | Path) -> Workflow:
     if isinstance(source, str) and ("\n" in source or ": " in source or source.lstrip().startswith("{")):
         return parse_workflow(source)
     path = Path(source)
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"cannot read the workflow {path}: it is larger than 1 MiB")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the workflow {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read the workflow {path}: byte {error.start} is not UTF-8") from error
-    return parse_workflow(text, source=str(path))
+    return parse_workflow(read_text(path, "the workflow"), source=str(path))
 
 
 def run(

@@ -1,7 +1,7 @@
 """Tasks that are runs themselves: sub-workflows and parallel groups, each item a child run in the same loop."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
@@ -77,14 +77,7 @@ class ChildExecutor(KeepsResults):
         for row, (index, scope) in enumerate(task.work.scopes(chunk.items)):
             published = await self._run_one(task, recorder, row, index, scope)
         summary = recorder.summary(elapsed_s=clock() - began, worker="")
-        report = task.keep(chunk, LocalRows(recorder.ended_rows()), summary)
-        return ChunkReport(
-            n_succeeded=report.n_succeeded,
-            n_failed=report.n_failed,
-            retryable=report.retryable,
-            elapsed_s=report.elapsed_s,
-            published=published,
-        )
+        return replace(task.keep(chunk, LocalRows(recorder.ended_rows()), summary), published=published)
 
     async def _run_one(
         self, task: _HeldChild, recorder: Recorder, row: int, index: int | None, scope: ItemContext
