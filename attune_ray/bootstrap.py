@@ -5,6 +5,7 @@ import datetime as dt
 import secrets
 import weakref
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -211,6 +212,8 @@ class Engine:
             raise PermanentError(f"unknown action {task.action!r}")
         if action.ref == "core.ask":
             return action, self._asking
+        if action.inline and task.is_placed:  # it is to run where the task says, which is on a worker
+            return replace(action, inline=False), self._ray
         return action, self._inline if action.inline else self._ray
 
 

@@ -8,6 +8,7 @@ from attune_ray.actions import Action
 from attune_ray.engine import Event, RunState, TaskRunId
 from attune_ray.model import Task
 from attune_ray.plan import Chunk, Plan, PlanTask, Shape
+from attune_ray.values.placement import Selector
 
 __all__ = [
     "ChildOrder",
@@ -68,6 +69,7 @@ class TaskOrder:
 
     Attributes:
         concurrency: items at once over the whole cluster; None: as wide as the executor.
+        selectors: of which a node must meet one to run it, preferred ones first; (): any node.
         now: the moment at which the task run starts, UTC, ISO 8601.
     """
 
@@ -77,6 +79,7 @@ class TaskOrder:
     context: RunContext
     concurrency: int | None
     now: str
+    selectors: tuple[Selector, ...] = ()
 
 
 class OpenTask(Protocol):

@@ -18,11 +18,14 @@ class RaySettings:
         address: of a running cluster (``auto``, or ``host:port`` of its head); None: a local one, started when needed.
         num_cpus: slots of a local cluster; None: the cores this process may use.
         object_store_bytes: size of a local cluster's object store; None: Ray's own choice.
+        placement_wait_s: seconds that a task waits for a node that can run it where none is there; 0: it fails at once,
+            since on a cluster of a fixed size none will come. On one that grows by itself: what a new node takes.
     """
 
     address: str | None = None
     num_cpus: int | None = None
     object_store_bytes: int | None = None
+    placement_wait_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class FanOutSettings:
     """Items at once per slot for async actions: enough for 50 ms calls to be bound by the CPU."""
     blocking_width: int = 32
     """Items at once per slot for blocking actions, each in a thread (8 MB of address space, ~20 KB of memory)."""
+    slots_per_cpu: int = 16
+    """Most slots that a task with small ``resources`` gets per CPU: each is a process of ~80 MB."""
     inline_width: int = 256
     """Items at once for inline actions, which run in the coordinator's own loop."""
     max_crashes: int = 3

@@ -9,8 +9,9 @@ from attune_ray.errors import EvaluationError, ExpressionError
 from attune_ray.expression import ItemContext, WorkflowContext
 from attune_ray.plan import Plan, PlanTask, PlanTransition
 from attune_ray.ports import RunContext, StoredResult
+from attune_ray.values.placement import Selector, selectors_of
 
-__all__ = ["Ending", "concurrency_of", "end_task", "render_output", "workflow_context"]
+__all__ = ["Ending", "concurrency_of", "end_task", "render_output", "selectors_for", "workflow_context"]
 
 
 class _Views(Mapping[str, Any]):
@@ -62,6 +63,18 @@ def concurrency_of(task: PlanTask, scope: ItemContext) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise EvaluationError("concurrency must be an integer ≥ 1", path="concurrency")
     return value
+
+
+def selectors_for(task: PlanTask, scope: ItemContext) -> tuple[Selector, ...]:
+    """The selectors of which a node must meet one to run the task.
+
+    Raises:
+        EvaluationError: a template has no value, or it is no placement.
+    """
+    if task.placement is None:
+        return ()
+    placement = task.placement.render(scope)
+    return selectors_of(placement["worker_selector"], placement["worker_affinity"])
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, assert_never
 
 from attune_ray.actions import Action
-from attune_ray.coordinator.evaluate import concurrency_of, end_task, render_output, workflow_context
+from attune_ray.coordinator.evaluate import concurrency_of, end_task, render_output, selectors_for, workflow_context
 from attune_ray.coordinator.outcome import FanOutStats, RunResult, TaskResult
 from attune_ray.engine import (
     CancelChunk,
@@ -190,8 +190,15 @@ class Coordinator:
         if task.when is not None and not self._holds(run, task.when.render, scope):
             return TaskSkipped(run)
         action, opened.executor = self._world.route(task.task)
-        concurrency = concurrency_of(task, scope)
-        order = TaskOrder(run=run, task=task, action=action, context=self.context, concurrency=concurrency, now=now)
+        order = TaskOrder(
+            run=run,
+            task=task,
+            action=action,
+            context=self.context,
+            concurrency=concurrency_of(task, scope),
+            now=now,
+            selectors=selectors_for(task, scope),
+        )
         opened.cpu_before_s = time.thread_time()
         opened.open = await opened.executor.open(order)
         opened.stats.n_items = opened.open.n_items

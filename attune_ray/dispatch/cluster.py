@@ -41,6 +41,10 @@ class Cluster:
             self._started = loop.run_in_executor(self._thread, self._connect)
         return await asyncio.shield(self._started)
 
+    async def nodes(self) -> list[dict[str, Any]]:
+        """What Ray knows of each node, those that have left included; only while connected."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _nodes)
+
     def _connect(self) -> int:
         _quieten()
         if self._settings.address is None:
@@ -112,6 +116,13 @@ def _resources() -> dict[str, float]:
     import ray  # noqa: PLC0415
 
     found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _nodes() -> list[dict[str, Any]]:
+    import ray  # noqa: PLC0415
+
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return found
 
 

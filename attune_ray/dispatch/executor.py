@@ -1,6 +1,7 @@
 """Chunks on Ray workers: the context is put once, orders carry references and a range."""
 
 import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,10 @@ from attune_ray.actions import Catalog
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
+from attune_ray.dispatch.placement import Asked, asked_of
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.stored import RayRows
-from attune_ray.errors import AttuneError, EngineError, UsageError, WorkerCrashedError
+from attune_ray.errors import AttuneError, EngineError, PermanentError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import Settings
@@ -21,6 +23,19 @@ __all__ = ["RayExecutor"]
 _CANCELLABLE_AFTER_S = 0.5
 """Seconds after which a sent task may be cancelled: Ray 2.60 aborts the driver (``reference_counter.cc``, "Check
 failed: submitted_task_ref_count > 0") when it is told to cancel a task whose arguments it is still resolving."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _HeldOnRay(Held):
+    """A task run on Ray.
+
+    Attributes:
+        remote: the remote function, with what the task asks of its workers.
+        asked: that, where it asks for more than a CPU.
+    """
+
+    remote: Any
+    asked: Asked | None
 
 
 @dataclass(slots=True)
@@ -33,31 +48,38 @@ class RayExecutor(KeepsResults):
     _store: ContextStore | None = None
     _sources_ref: Any = None
 
-    async def open(self, order: TaskOrder) -> Held:
+    async def open(self, order: TaskOrder) -> _HeldOnRay:
         """Put what the task may read, and have its items made where their data is.
 
         Raises:
-            AttuneError: the action's parameters do not fit, or the items have no value.
+            AttuneError: the action's parameters do not fit, the items have no value, or no node can run it.
         """
         program = program_of(order, self.settings.limits)
         order.action.check((order.action.select(program.given) if program.given is not None else program.input).keys())
-        slots = await self.cluster.slots()
+        slots, asked, remote = await self.cluster.slots(), asked_of(order), _remote()
+        if asked is not None:
+            remote = remote.options(**asked.options())
+            slots = await self._slots(asked, remote)
         spec_ref = self._put_spec(order, program)
-        n_items, items_ref = await self._make_items(spec_ref) if program.is_fan_out else (1, None)
-        return Held(
+        n_items, items_ref = await _make_items(remote, spec_ref) if program.is_fan_out else (1, None)
+        return _HeldOnRay(
             program=program,
             n_items=n_items,
             shape=shape_of(order, self.settings.fan_out, slots),
             work=spec_ref,
             items=items_ref,
             max_failed_items=self.settings.limits.failed_items_listed,
+            remote=remote,
+            asked=asked,
         )
 
-    async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
+    async def run(self, task: _HeldOnRay, chunk: Chunk) -> ChunkReport:
         """Send a chunk and wait for its summary; its rows stay in the object store."""
         from attune_ray.dispatch.remote import to_bytes  # noqa: PLC0415  imports ray
 
-        summary, rows_ref = await _perform(task.work, task.items, to_bytes(order_of(task, chunk)))
+        if task.asked is not None and not await self._fitting(task.asked):  # the last node that fitted has left
+            return await self.fail(task, chunk, task.asked.refusal(await self.cluster.nodes()))
+        summary, rows_ref = await _perform(task.remote, task.work, task.items, to_bytes(order_of(task, chunk)))
         return task.keep(chunk, RayRows(rows_ref), summary)
 
     def forget(self, run_id: str) -> None:
@@ -81,17 +103,47 @@ class RayExecutor(KeepsResults):
         )
         return _put(spec)
 
-    async def _make_items(self, spec_ref: Any) -> tuple[int, Any]:
-        """Have a worker make the items of a fan-out; their number, and where they are."""
-        from attune_ray.dispatch.remote import MAKE_ITEMS  # noqa: PLC0415  imports ray
+    async def _fitting(self, asked: Asked) -> int:
+        return asked.slots(await self.cluster.nodes(), self.settings.fan_out.slots_per_cpu)
 
-        answer, items_ref = await _perform(spec_ref, None, MAKE_ITEMS)
-        if isinstance(answer, AttuneError):
-            raise answer
-        return answer, items_ref
+    async def _slots(self, asked: Asked, remote: Any) -> int:
+        """How many workers of a task there is room for; where there is for none, a node that may come is waited for.
+
+        The wait is a task that asks for the same and does nothing: an autoscaler starts nodes for tasks that wait.
+
+        Raises:
+            PermanentError: no node can run it.
+        """
+        from attune_ray.dispatch.remote import WARM_UP  # noqa: PLC0415  imports ray
+
+        wait_s = self.settings.ray.placement_wait_s
+        if not (slots := await self._fitting(asked)) and wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await _perform(remote, None, None, WARM_UP)
+            slots = await self._fitting(asked)
+        if not slots:
+            raise PermanentError(asked.refusal(await self.cluster.nodes()))
+        return slots
 
 
-async def _perform(spec_ref: Any, items_ref: Any, told: bytes) -> tuple[Any, Any]:
+async def _make_items(remote: Any, spec_ref: Any) -> tuple[int, Any]:
+    """Have a worker make the items of a fan-out; their number, and where they are."""
+    from attune_ray.dispatch.remote import MAKE_ITEMS  # noqa: PLC0415  imports ray
+
+    answer, items_ref = await _perform(remote, spec_ref, None, MAKE_ITEMS)
+    if isinstance(answer, AttuneError):
+        raise answer
+    return answer, items_ref
+
+
+def _remote() -> Any:
+    from attune_ray.dispatch.remote import perform  # noqa: PLC0415  imports ray
+
+    return perform
+
+
+async def _perform(remote: Any, spec_ref: Any, items_ref: Any, told: bytes) -> tuple[Any, Any]:
     """Run the remote function: its answer, and where it keeps the rest. A cancelled wait kills what it waits for.
 
     Raises:
@@ -100,9 +152,7 @@ async def _perform(spec_ref: Any, items_ref: Any, told: bytes) -> tuple[Any, Any
     """
     import ray  # noqa: PLC0415
 
-    from attune_ray.dispatch.remote import perform  # noqa: PLC0415
-
-    refs: Any = perform.remote(spec_ref, items_ref, told)
+    refs: Any = remote.remote(spec_ref, items_ref, told)
     answer_ref, kept_ref = refs
     clock = asyncio.get_running_loop().time
     sent_s = clock()

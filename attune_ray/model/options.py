@@ -11,6 +11,7 @@ from attune_ray.model.workflow import Backoff, Cache, Resources, Retry, Tolerate
 __all__ = ["read_cache", "read_resources", "read_retry", "read_tolerate"]
 
 _MAX_RETRIES = 100
+_LEAST_SHARE = 0.0001
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
 
@@ -91,10 +92,22 @@ def read_resources(field: Field) -> Resources | None:
     cpus, gpus, memory = fields.take("num_cpus"), fields.take("num_gpus"), fields.take("memory")
     fields.close()
     return Resources(
-        num_cpus=cpus and cpus.number(),
-        num_gpus=gpus and gpus.number(),
+        num_cpus=cpus and _amount(cpus),
+        num_gpus=gpus and _amount(gpus),
         memory_bytes=memory and _memory_bytes(memory),
     )
+
+
+def _amount(field: Field) -> float | None:
+    """A number of CPUs or GPUs: a whole one, or a share of one."""
+    amount = field.number()
+    if amount is not None and amount > 1 and not amount.is_integer():
+        field.error(f"must be a whole number, or a share below 1; it is {amount:g}", hint="Ray gives no other amounts")
+        return None
+    if amount is not None and 0 < amount < _LEAST_SHARE:
+        field.error(f"must be 0, or at least {_LEAST_SHARE:g}; it is {amount:g}", hint="Ray knows no smaller share")
+        return None
+    return amount
 
 
 def _memory_bytes(field: Field) -> int | None:

@@ -8,7 +8,7 @@ from attune_ray.model.findings import Findings
 from attune_ray.model.source import Map, Node, Sequence, compose
 from attune_ray.model.workflow import Workflow
 
-__all__ = ["Places"]
+__all__ = ["Places", "node_at"]
 
 _STEP: Final = re.compile(r'\["(.*?)"\]|\[(\d+)\]|\.?([\w-]+)')
 
@@ -21,13 +21,19 @@ class Places:
 
     def of(self, path: str, *, key: str | None = None) -> Location | None:
         """Where the value at ``path`` (as ``tasks[3].input``) begins, or its ``key``; None where it is not found."""
-        node: Node | None = self._root
-        for word, number, name in _STEP.findall(path):
-            node = _item(node, int(number)) if number else _entry(node, word or name)
+        node = node_at(self._root, path)
         if key is None:
             return None if node is None else node.location
         entries = node.entries if isinstance(node, Map) else ()
         return next((found.location for found, _ in entries if found.text == key), None)
+
+
+def node_at(root: Node | None, path: str) -> Node | None:
+    """What stands at a path below ``root``; None where there is nothing."""
+    node = root
+    for word, number, name in _STEP.findall(path):
+        node = _item(node, int(number)) if number else _entry(node, word or name)
+    return node
 
 
 def _entry(node: Node | None, key: str) -> Node | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from attune_ray.model.fields import Field, Fields
 from attune_ray.model.options import read_cache, read_resources, read_retry, read_tolerate
 from attune_ray.model.outline import Moment, Outline, Owner, Seat
+from attune_ray.model.placement import check_placement, warn_of_idle_placement
 from attune_ray.model.references import Kind
 from attune_ray.model.source import Map, Scalar, Sequence
 from attune_ray.model.transition import TransitionReader
@@ -60,9 +61,8 @@ class _TaskReader:
         owner = Owner(name, fan_out=self.in_fan_out or items is not None)
         kind, action, subtasks = self._work(owner)
         batch_size, retry, join = fields.take("batch_size"), fields.take("retry"), fields.take("join")
-        cache, resources, timeout = fields.take("cache"), fields.take("resources"), fields.take("timeout")
+        cache, timeout = fields.take("cache"), fields.take("timeout")
         on_item_error, tolerate, delay = fields.take("on_item_error"), fields.take("tolerate"), fields.take("delay")
-        selector, tolerations, affinity = (self._value(name, owner) for name in _PLACEMENT)
         task = Task(
             name=name,
             type=kind,
@@ -79,10 +79,7 @@ class _TaskReader:
             next=TransitionReader(outline, owner, self.group).read(fields),
             on_item_error=(on_item_error and on_item_error.choice(OnItemError)) or OnItemError.CONTINUE,
             tolerate=(tolerate and read_tolerate(tolerate)) or Tolerate(),
-            resources=resources and read_resources(resources),
-            worker_selector=selector,
-            worker_tolerations=tolerations,
-            worker_affinity=affinity,
+            **self._placement(owner, kind, action),
             permission_set_refs=self._permission_sets(),
             cache=cache and read_cache(cache, outline, owner),
             tasks=subtasks,
@@ -162,12 +159,23 @@ class _TaskReader:
             self.outline.template(field, Kind.CONDITION, Moment.START, owner)
         return text
 
-    def _value(self, name: str, owner: Owner) -> Any:
+    def _placement(self, owner: Owner, kind: TaskType, action: str | None) -> dict[str, Any]:
+        """The fields that say where the task runs, and with how much."""
+        resources = self.fields.take("resources")
+        named = {name: self._value(name, owner) for name in _PLACEMENT}
+        selector, tolerations, affinity = named.values()
+        check_placement(selector, affinity)
+        warn_of_idle_placement(kind, action, resources, selector, affinity)
+        if tolerations is not None:
+            tolerations.warning("`worker_tolerations` has no effect: nodes of Ray have no taints to be tolerated")
+        placed = {name: field and field.json() for name, field in named.items()}
+        return {"resources": resources and read_resources(resources), **placed}
+
+    def _value(self, name: str, owner: Owner) -> Field | None:
         field = self.fields.take(name)
-        if field is None:
-            return None
-        self.outline.template(field, Kind.VALUE, Moment.START, owner)
-        return field.json()
+        if field is not None:
+            self.outline.template(field, Kind.VALUE, Moment.START, owner)
+        return field
 
     def _permission_sets(self) -> tuple[str, ...]:
         many, one = self.fields.take("permission_set_refs"), self.fields.take("permission_set_ref")

@@ -157,6 +157,11 @@ class Task:
     path: str = ""
     location: Location = Location("")
 
+    @property
+    def is_placed(self) -> bool:
+        """Whether it says on which nodes, or with how much of them, it runs."""
+        return self.resources is not None or self.worker_selector is not None or self.worker_affinity is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:

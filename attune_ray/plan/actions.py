@@ -46,6 +46,13 @@ class _Checker:
                 path=task.path,
                 hint="leave it out; nothing of it would be carried out",
             )
+        if task.action in self._workflows and task.is_placed:
+            yield Problem(
+                message=f"task {task.name!r} runs a workflow, which runs on no worker itself",
+                location=task.location,
+                path=task.path,
+                hint="write resources, worker_selector and worker_affinity in the workflow's own tasks",
+            )
         if task.type is TaskType.PARALLEL or task.action is None or missing or task.action in self._workflows:
             return
         action = self._catalog.get(task.action)
@@ -103,9 +110,5 @@ def _unsupported(task: Task) -> dict[str, bool]:
     """Features of the language that the engine does not carry out, and whether the task uses them."""
     return {
         "cache": task.cache is not None,
-        "resources": task.resources is not None,
-        "worker_selector": task.worker_selector is not None,
-        "worker_tolerations": task.worker_tolerations is not None,
-        "worker_affinity": task.worker_affinity is not None,
         "permission_set_refs": bool(task.permission_set_refs),
     }

@@ -55,6 +55,7 @@ class PlanTask:
         cycle: the tasks of its cycle, itself included; empty when it lies on none.
         loops: the cycles that it lies on or behind, each by its first name: whatever brings it to run again.
         when, concurrency: compiled; None where the task has none (or a plain number of lanes).
+        placement: ``{worker_selector, worker_affinity}``, compiled; None where it names no labels.
         reads_result: a transition reads ``result()``, not only whether the task succeeded.
         references: what the templates that a worker renders read: its input, ``with_items``, ``retry.on_error``.
         is_fan_out: it has ``with_items``.
@@ -68,6 +69,7 @@ class PlanTask:
     loops: frozenset[str] = frozenset()
     when: Template | None = None
     concurrency: Template | None = None
+    placement: Template | None = None
     transitions: tuple[PlanTransition, ...] = ()
     reads_result: bool = False
     references: References = field(default_factory=References)
@@ -132,9 +134,8 @@ def build(workflow: Workflow) -> Plan:
             cycle=cycles.get(task.name, frozenset()),
             loops=loops[task.name],
             when=None if task.when is None else compile_condition(task.when, path="when"),
-            concurrency=compile_text(task.concurrency, path="concurrency")
-            if isinstance(task.concurrency, str)
-            else None,
+            concurrency=_concurrency(task),
+            placement=_placement(task),
             transitions=transitions,
             reads_result=any(transition.reads_result for transition in transitions),
             references=_references(task),
@@ -174,6 +175,12 @@ def _needs(task: Task, n_inbound: int) -> int:
 
 def _concurrency(task: Task) -> Template | None:
     return compile_text(task.concurrency, path="concurrency") if isinstance(task.concurrency, str) else None
+
+
+def _placement(task: Task) -> Template | None:
+    if task.worker_selector is None and task.worker_affinity is None:
+        return None
+    return compile_value({"worker_selector": task.worker_selector, "worker_affinity": task.worker_affinity})
 
 
 def _transition(transition: Transition, path: str) -> PlanTransition:

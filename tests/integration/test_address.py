@@ -3,22 +3,17 @@
 import json
 import os
 import secrets
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from heads import Head, running_head
 
 pytestmark = pytest.mark.ray
 
-RAY = Path(sys.executable).with_name("ray")
 ACTIONS = '''
 import os
 import attune_ray
@@ -58,53 +53,11 @@ print(json.dumps(told))
 '''
 
 
-@dataclass(frozen=True)
-class Head:
-    """A running head: its address, and the environment that a driver needs to be let in."""
-
-    address: str
-    environment: dict[str, str]
-    process: subprocess.Popen[str]
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    """``ray start --head`` on loopback with a token, in a session of its own; ended by its process, not by name."""
-    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a short path: it holds Unix sockets
-    token = folder / "token"
-    token.write_text(secrets.token_hex(32))
-    token.chmod(0o600)
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    address = f"127.0.0.1:{free_port()}"
-    process = subprocess.Popen(
-        [
-            str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}",
-            "--num-cpus=1", "--object-store-memory=100000000", "--include-dashboard=false", "--disable-usage-stats",
-            f"--temp-dir={folder}",
-        ],
-        cwd=folder, env=environment, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    told: list[str] = []
-    for line in process.stdout:
-        told.append(line)
-        if "Ray runtime started" in line:
-            break
-    else:
-        pytest.fail("".join(told))
-    yield Head(address, environment, process)
-    process.send_signal(signal.SIGTERM)  # with --block, it ends what it has started
-    process.communicate(timeout=30)
-    shutil.rmtree(folder, ignore_errors=True)
+    """One node of one CPU."""
+    with running_head("--num-cpus=1") as found:
+        yield found
 
 
 def drive(folder: Path, head: Head, **environment: str) -> dict[str, Any]:
