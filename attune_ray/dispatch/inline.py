@@ -1,16 +1,20 @@
 """Chunks of inline actions run in the coordinator's own loop: no other process, no Ray."""
 
+import asyncio
 from dataclasses import dataclass
 
 from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
 from attune_ray.dispatch.worker.chunk import run_chunk_async
-from attune_ray.dispatch.worker.program import encode_items, open_work
+from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.program import Program, encode_items, open_work
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews
+from attune_ray.dispatch.worker.sources import FileItems
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.expression import WorkflowContext
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
+from attune_ray.values.item_source import ItemSource
 
 __all__ = ["InlineExecutor"]
 
@@ -25,7 +29,7 @@ class InlineExecutor(KeepsResults):
     async def open(self, order: TaskOrder) -> Held:
         """Compile the templates; the context is the coordinator's own, nothing is encoded."""
         program, context = program_of(order, self.limits), _context(order)
-        items = encode_items(program, lambda _: context) if program.is_fan_out else None
+        items = await _items(program, context) if program.is_fan_out else None
         work = open_work(
             program, order.action, items, lambda _: context, copies_input=not order.action.ref.startswith("core.")
         )
@@ -42,6 +46,13 @@ class InlineExecutor(KeepsResults):
         """Run a chunk, many items at once."""
         summary, rows = await run_chunk_async(task.work, order_of(task, chunk))
         return task.keep(chunk, LocalRows(rows), summary)
+
+
+async def _items(program: Program, context: WorkflowContext) -> EncodedItems | FileItems:
+    """The items of a fan-out; counting those of files takes its time, in which the loop goes on."""
+    if isinstance(program.with_items, ItemSource):
+        return await asyncio.to_thread(encode_items, program, lambda _: context)
+    return encode_items(program, lambda _: context)
 
 
 def _context(order: TaskOrder) -> WorkflowContext:

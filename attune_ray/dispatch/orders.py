@@ -1,6 +1,7 @@
 """From the coordinator's orders to what workers are told, and back; the same for every executor."""
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.actions import Kind
@@ -13,6 +14,7 @@ from attune_ray.plan import Chunk, Shape
 from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
+from attune_ray.values.item_source import ItemSource
 
 __all__ = ["Held", "KeepsResults", "failure", "order_of", "program_of", "report_of", "shape_of"]
 
@@ -23,7 +25,7 @@ class Held:
 
     Attributes:
         work: what its chunks are run with; the executor's own.
-        items: the EncodedItems, or a reference to them; None for a plain task.
+        items: the EncodedItems or FileItems, or a reference to them; None for a plain task.
     """
 
     program: Program
@@ -66,7 +68,7 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
         action=order.action.ref,
         input=task.input,
         given=None if task.input else order.context.given,
-        with_items=task.with_items,
+        with_items=_based(task.with_items),
         batch_size=task.batch_size,
         on_error=task.retry.on_error if task.retry is not None else None,
         retries=task.retry.count if task.retry is not None else 0,
@@ -76,6 +78,11 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
         now=order.now,
         seed=f"{order.context.run_id}/{order.run}",
     )
+
+
+def _based(items: Any) -> Any:
+    """Where ``with_items`` are files: those of this process's folder, wherever they are read."""
+    return replace(items, base=os.getcwd()) if isinstance(items, ItemSource) else items  # noqa: PTH109  a text
 
 
 def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:

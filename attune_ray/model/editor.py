@@ -11,6 +11,7 @@ from typing import Any, Final
 from attune_ray.model.schema import TYPES
 from attune_ray.model.task import RESERVED_NAMES
 from attune_ray.model.workflow import Backoff, CancellationPolicy, OnItemError, TaskType
+from attune_ray.values.item_source import Compression, FileFormat
 
 __all__ = ["FIELDS", "workflow_schema"]
 
@@ -83,8 +84,8 @@ _TASK: Final[Table] = {
     "tasks": ("Sub-tasks of a parallel task; all start at once.", _TASKS),
     "input": ("Parameters of the action: name → value, texts may be templates. Empty: those of the run.", _MAP),
     "with_items": (
-        "Runs the action once per item: a template that gives a list, or a list.",
-        _one_of(_WORDS, _list(_ANY)),
+        "Runs the action once per item: a template that gives a list, a list, or files.",
+        _one_of(_WORDS, _list(_ANY), _ref("item_source")),
     ),
     "batch_size": ("Cuts the items into lists of this size; item is then the list.", {"type": "integer", "minimum": 1}),
     "concurrency": (
@@ -143,6 +144,15 @@ _CACHE: Final[Table] = {
     "ttl": ("Seconds for which a result is reused.", {"type": "number", "exclusiveMinimum": 0}),
     "key": ("Template; results are reused where it is the same too.", _WORDS),
 }
+_ITEM_SOURCE: Final[Table] = {
+    "source": (
+        "Files whose rows or lines are the items: paths, URIs or patterns of them; templates.",
+        _one_of(_WORDS, _list(_WORDS, minItems=1)),
+    ),
+    "format": ("Format of the files; absent: by their names.", {"enum": [kind.value for kind in FileFormat]}),
+    "columns": ("Columns that an item has; absent: all.", _NAMES),
+    "compression": ("Compression of the files; absent: by their names.", {"enum": [c.value for c in Compression]}),
+}
 _RESOURCES: Final[Table] = {
     "num_cpus": ("CPUs; fractions are allowed.", _AMOUNT),
     "num_gpus": ("GPUs; fractions are allowed.", _AMOUNT),
@@ -179,6 +189,7 @@ FIELDS: Final[Mapping[str, Table]] = {
     "retry": _RETRY,
     "cache": _CACHE,
     "resources": _RESOURCES,
+    "item_source": _ITEM_SOURCE,
     "property": _PROPERTY,
 }
 """Map of the language → its fields: name → description and JSON Schema."""
@@ -197,6 +208,7 @@ def workflow_schema() -> dict[str, Any]:
         "retry": _object("Extra attempts after a failed one.", _RETRY, ["count"]),
         "cache": _object("Reuse of a result.", _CACHE, ["ttl"]),
         "resources": _object("What one worker of a task needs.", _RESOURCES),
+        "item_source": _object("Files whose rows or lines are the items.", _ITEM_SOURCE, ["source"]),
         "schema": _parameters(),
         "property": {"description": "A value's schema.", "type": "object", "properties": _properties(_PROPERTY)},
     }

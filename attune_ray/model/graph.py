@@ -127,14 +127,16 @@ def _reads(task: Task) -> frozenset[str]:
 
 def _start_templates(task: Task) -> Iterator[References]:
     texts = (task.concurrency, task.cache and task.cache.key)
-    values = (*task.input.values(), task.worker_selector, task.worker_tolerations, task.worker_affinity)
+    values = (
+        *task.input.values(),
+        task.worker_selector,
+        task.worker_tolerations,
+        task.worker_affinity,
+        task.items_template,
+    )
     sites = [
-        *((Kind.TEXT, text) for text in (task.with_items, *texts) if isinstance(text, str)),
-        *(
-            (Kind.VALUE, text)
-            for value in (*values, None if isinstance(task.with_items, str) else task.with_items)
-            for text in _texts(value)
-        ),
+        *((Kind.TEXT, text) for text in texts if isinstance(text, str)),
+        *((Kind.VALUE, text) for value in values for text in _texts(value)),
         *((Kind.CONDITION, text) for text in (task.when,) if text is not None),
     ]
     for kind, text in sites:

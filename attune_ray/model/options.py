@@ -1,14 +1,15 @@
-"""The small maps of a task: ``retry``, ``tolerate``, ``cache``, ``resources``."""
+"""The small maps of a task: ``retry``, ``tolerate``, ``cache``, ``resources``, and files in ``with_items``."""
 
 import re
 
 from attune_ray.model.fields import Field, Fields
 from attune_ray.model.outline import Moment, Outline, Owner
 from attune_ray.model.references import Kind
-from attune_ray.model.source import Scalar
+from attune_ray.model.source import Scalar, Sequence
 from attune_ray.model.workflow import Backoff, Cache, Resources, Retry, Tolerate
+from attune_ray.values.item_source import Compression, FileFormat, ItemSource
 
-__all__ = ["read_cache", "read_resources", "read_retry", "read_tolerate"]
+__all__ = ["read_cache", "read_resources", "read_retry", "read_source", "read_tolerate"]
 
 _MAX_RETRIES = 100
 _LEAST_SHARE = 0.0001
@@ -108,6 +109,29 @@ def _amount(field: Field) -> float | None:
         field.error(f"must be 0, or at least {_LEAST_SHARE:g}; it is {amount:g}", hint="Ray knows no smaller share")
         return None
     return amount
+
+
+def read_source(field: Field, outline: Outline, owner: Owner) -> ItemSource | None:
+    """``with_items: {source, format, columns, compression}``."""
+    fields = field.fields("with_items", hint="write `with_items: {source: logs/*.ndjson}`")
+    if fields is None:
+        return None
+    hint = "name files, as `{source: logs/*.ndjson}`; to go over the entries of an object: `{{ keys(…) }}`"
+    source = fields.need("source", hint=hint)
+    kind, columns, compression = fields.take("format"), fields.take("columns"), fields.take("compression")
+    fields.close()
+    names = source.texts() if source is not None else ()
+    if source is None or not names:
+        if source is not None and isinstance(source.node, Sequence) and not source.node.items:
+            source.error("`source` is empty", hint=hint)
+        return None
+    outline.template(source, Kind.VALUE, Moment.START, owner)
+    return ItemSource(
+        source=names if isinstance(source.node, Sequence) else names[0],
+        format=kind and kind.choice(FileFormat),
+        columns=columns.texts() if columns is not None else (),
+        compression=compression and compression.choice(Compression),
+    )
 
 
 def _memory_bytes(field: Field) -> int | None:

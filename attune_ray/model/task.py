@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attune_ray.model.fields import Field, Fields
-from attune_ray.model.options import read_cache, read_resources, read_retry, read_tolerate
+from attune_ray.model.options import read_cache, read_resources, read_retry, read_source, read_tolerate
 from attune_ray.model.outline import Moment, Outline, Owner, Seat
 from attune_ray.model.placement import check_placement, warn_of_idle_placement
 from attune_ray.model.references import Kind
 from attune_ray.model.source import Map, Scalar, Sequence
 from attune_ray.model.transition import TransitionReader
 from attune_ray.model.workflow import OnItemError, Task, TaskType, Tolerate
+from attune_ray.values.item_source import ItemSource
 from attune_ray.values.words import did_you_mean
 
 __all__ = ["RESERVED_NAMES", "read_tasks"]
@@ -130,14 +131,12 @@ class _TaskReader:
             self.outline.template(value, Kind.VALUE, Moment.START, owner)
         return field.mapping() if isinstance(field.node, Map) else {}
 
-    def _with_items(self, field: Field, owner: Owner) -> str | tuple[Any, ...] | None:
+    def _with_items(self, field: Field, owner: Owner) -> str | tuple[Any, ...] | ItemSource | None:
         if isinstance(field.node, Sequence):
             self.outline.template(field, Kind.VALUE, Moment.START, owner)
             return tuple(field.json())
         if isinstance(field.node, Map):
-            hint = "to go over the entries of an object: `{{ keys(…) }}`"
-            field.error("`with_items` is a template that gives a list, or a list; this is a map", hint=hint)
-            return None
+            return read_source(field, self.outline, owner)
         text = field.text(empty=False)
         if text is not None:
             self.outline.template(field, Kind.TEXT, Moment.START, owner)

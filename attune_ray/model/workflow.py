@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from attune_ray.errors import Location, Problem
+from attune_ray.values.item_source import ItemSource
 
 __all__ = [
     "Backoff",
@@ -122,7 +123,7 @@ class Task:
     Attributes:
         name: unique in its list of tasks; a sub-task may be called like a task elsewhere.
         input: name → JSON whose texts may be templates; empty: the run's own parameters are handed on.
-        with_items: a template, or a literal list (a tuple); None: the task is no fan-out.
+        with_items: a template, a literal list (a tuple), or files; None: the task is no fan-out.
         concurrency: items at once, or a template giving it; None: as wide as the executor.
         timeout_s: seconds for one attempt; None: no limit.
         delay_s: seconds to wait before the task starts.
@@ -136,7 +137,7 @@ class Task:
     type: TaskType = TaskType.ACTION
     action: str | None = None
     input: Mapping[str, Any] = field(default_factory=dict)
-    with_items: str | tuple[Any, ...] | None = None
+    with_items: str | tuple[Any, ...] | ItemSource | None = None
     batch_size: int | None = None
     concurrency: int | str | None = None
     retry: Retry | None = None
@@ -161,6 +162,12 @@ class Task:
     def is_placed(self) -> bool:
         """Whether it says on which nodes, or with how much of them, it runs."""
         return self.resources is not None or self.worker_selector is not None or self.worker_affinity is not None
+
+    @property
+    def items_template(self) -> Any:
+        """What of ``with_items`` is rendered, as JSON with templates; None: the task is no fan-out."""
+        written = self.with_items.source if isinstance(self.with_items, ItemSource) else self.with_items
+        return list(written) if isinstance(written, tuple) else written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,10 +201,8 @@ def _transition(transition: Transition, path: str) -> PlanTransition:
 
 def _references(task: Task) -> References:
     found = compile_value(dict(task.input)).references
-    if isinstance(task.with_items, str):
-        found |= compile_value(task.with_items).references
-    elif task.with_items is not None:
-        found |= compile_value(list(task.with_items)).references
+    if task.with_items is not None:
+        found |= compile_value(task.items_template).references
     if task.retry is not None and task.retry.on_error is not None:
         found |= compile_condition(task.retry.on_error).references
     return found

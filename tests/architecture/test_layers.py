@@ -20,7 +20,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FACADE = {"__init__", "__main__"}
 PURE = {"expression", "values", "model", "plan", "engine", "ports"}
 IMPURE = {"asyncio", "threading", "ray", "time", "random", "logging", "sqlite3", "os"}
-REMOTE = ("attune_ray.actions", "attune_ray.expression", "attune_ray.errors", "attune_ray.dispatch.worker")
+REMOTE = tuple(f"attune_ray.{name}" for name in ("actions", "expression", "values", "errors", "dispatch.worker"))
 HEAVY = {"ray", "memray", "sqlalchemy", "pyarrow", "numpy", "httpx"}
 
 

@@ -7,7 +7,10 @@ from typing import Any
 from attune_ray.actions.python import Action
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems, as_items
+from attune_ray.dispatch.worker.source_lines import Unreadable
+from attune_ray.dispatch.worker.sources import FileItems, open_source
 from attune_ray.expression import ItemContext, References, Template, WorkflowContext, compile_condition, compile_value
+from attune_ray.values.item_source import ItemSource
 
 __all__ = ["OpenContext", "Program", "Work", "encode_items", "open_work"]
 
@@ -22,7 +25,7 @@ class Program:
     Attributes:
         input: name → JSON with templates; rendered per item.
         given: the run's own parameters, which are the input where the task names none; else None.
-        with_items: a template, a literal list (a tuple), or None for a plain task.
+        with_items: a template, a literal list (a tuple), files, or None for a plain task.
         on_error: a condition that a failed attempt must meet to be tried again; None: any.
         retries: extra attempts of an item.
         timeout_s: seconds for one attempt; None: no limit.
@@ -36,7 +39,7 @@ class Program:
     action: str
     input: Mapping[str, Any]
     given: Mapping[str, Any] | None
-    with_items: str | tuple[Any, ...] | None
+    with_items: str | tuple[Any, ...] | ItemSource | None
     batch_size: int | None
     on_error: str | None
     retries: int
@@ -65,7 +68,7 @@ class Work:
     input: Template
     on_error: Template | None
     context: WorkflowContext
-    items: EncodedItems | None
+    items: EncodedItems | FileItems | None
     copies_input: bool = False
 
     def scopes(self, indexes: Sequence[int]) -> Iterator[tuple[int | None, ItemContext]]:
@@ -81,7 +84,10 @@ class Work:
 
         Raises:
             EvaluationError: a template has no value.
+            ActionError: its item cannot be read.
         """
+        if isinstance(self.items, FileItems) and isinstance(scope.item, Unreadable):
+            raise scope.item.error
         given = self.program.given
         values: dict[str, Any] = self.input.render(scope) if given is None else self.action.select(given)
         return decode(encode(values)) if self.copies_input else values
@@ -90,7 +96,7 @@ class Work:
 def open_work(
     program: Program,
     action: Action,
-    items: EncodedItems | None,
+    items: EncodedItems | FileItems | None,
     open_context: OpenContext,
     *,
     copies_input: bool = False,
@@ -117,14 +123,19 @@ def open_work(
     )
 
 
-def encode_items(program: Program, open_context: OpenContext) -> EncodedItems:
+def encode_items(program: Program, open_context: OpenContext) -> EncodedItems | FileItems:
     """Evaluate ``with_items`` where its data is.
 
     Raises:
         EvaluationError: it has no value.
         UnstorableResultError: an item is no JSON value.
+        UsageError, ActionError: they are in files that cannot be read.
     """
-    listed = list(program.with_items) if isinstance(program.with_items, tuple) else program.with_items
-    template = compile_value(listed, path="with_items")
+    source = program.with_items if isinstance(program.with_items, ItemSource) else None
+    written = program.with_items if source is None else source.source
+    listed = list(written) if isinstance(written, tuple) else written
+    template = compile_value(listed, path="with_items" if source is None else "with_items.source")
     value = template.render(open_context(template.references).for_task())
+    if source is not None:
+        return open_source(source, value, program.batch_size)
     return EncodedItems.of(as_items(value, program.batch_size))

@@ -9,6 +9,8 @@ from typing import Any, overload
 from attune_ray.dispatch.worker.encoding import decode
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.rows import AnyRows
+from attune_ray.dispatch.worker.source_lines import Unreadable
+from attune_ray.dispatch.worker.sources import FileItems
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
 from attune_ray.expression import LazyList
 
@@ -87,7 +89,7 @@ class FanOutResult:
 
     Attributes:
         parts: in the order in which they ended; a later one supersedes an earlier one for the items both have.
-        items: the EncodedItems, or a Ray reference to them; None: there are none.
+        items: the EncodedItems or FileItems, or a Ray reference to them; None: there are none.
     """
 
     parts: tuple[Part, ...]
@@ -118,9 +120,10 @@ class FanOutResult:
         parts = tuple(Part(part.items, LocalRows(part.source.open().detached())) for part in self.parts)
         return replace(self, parts=parts, items=self.open_items().detached())
 
-    def open_items(self) -> EncodedItems:
+    def open_items(self) -> EncodedItems | FileItems:
         """The items themselves."""
-        found: EncodedItems = self.items if isinstance(self.items, EncodedItems) else fetch(self.items)
+        is_here = isinstance(self.items, EncodedItems | FileItems)
+        found: EncodedItems | FileItems = self.items if is_here else fetch(self.items)
         return found
 
 
@@ -223,7 +226,10 @@ class ResultList(LazyList):
 
 
 class FailedItems(LazyList):
-    """The failed items of a fan-out as ``{index, item, error}``, in item order, at most ``max_failed_items``."""
+    """The failed items of a fan-out as ``{index, item, error}``, in item order, at most ``max_failed_items``.
+
+    An item that is in a file is read again; it is null where that fails.
+    """
 
     __slots__ = ("__dict__", "_fan_out", "_results")
 
@@ -236,7 +242,8 @@ class FailedItems(LazyList):
         failures = self._results.failures(self._fan_out.max_failed_items)
         items = self._fan_out.open_items().take([index for index, _ in failures])
         return [
-            {"index": index, "item": item, "error": error} for (index, error), item in zip(failures, items, strict=True)
+            {"index": index, "item": None if isinstance(item, Unreadable) else item, "error": error}
+            for (index, error), item in zip(failures, items, strict=True)
         ]
 
     def __len__(self) -> int:

@@ -40,6 +40,7 @@ tasks:
     join: all
     decision: [{when: "{{ true }}", next: c}, {default: c}]
   - {name: c, action: c.d, on_success: d, on_complete: [d]}
+  - {name: e, action: c.d, with_items: {source: [a, b], format: csv, columns: x, compression: gzip}}
   - {name: d, action: c.d, when: "true", worker_selector: {a: b}, permission_set_ref: x, input: ~}
 parameters: {x: {type: integer, minimum: 1, secret: true}}
 output: {type: object, properties: {x: {type: string}}, required: [x]}
@@ -58,6 +59,7 @@ PLACES = {
     "tasks[0].retry": "retry",
     "tasks[0].cache": "cache",
     "tasks[0].resources": "resources",
+    "tasks[3].with_items": "item_source",
 }
 TASK = "tasks: [{name: a, action: c.d, with_items: [1], %s}]"
 

@@ -11,6 +11,7 @@ from attune_ray.model import (
     inbound,
     unreachable,
 )
+from attune_ray.values.item_source import ItemSource
 
 
 def task(name: str, *targets: str, **fields: object) -> Task:
@@ -48,9 +49,10 @@ def test_data_edges_come_from_what_starts_an_entry_task() -> None:
         Task(name="later", input={"x": "{{ task.g }}"}),
         Task(name="teller", next=(Transition(when="task.h.ok", publish=({"x": "{{ task.h }}"},)),)),
         Task(name="literal", with_items=("{{ task.g }}", 1)),
+        Task(name="files", with_items=ItemSource(source=("a.log", "{{ task.g }}"))),
     ]
 
-    assert data_edges(tasks) == {"reader": frozenset("abcdef"), "literal": frozenset("g")}
+    assert data_edges(tasks) == {"reader": frozenset("abcdef"), "literal": frozenset("g"), "files": frozenset("g")}
 
 
 def test_data_edges_ignore_the_task_itself_and_dynamic_names() -> None:

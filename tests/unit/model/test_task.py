@@ -14,6 +14,7 @@ from attune_ray.model import (
     Tolerate,
     parse_workflow,
 )
+from attune_ray.values.item_source import Compression, FileFormat, ItemSource
 
 
 def read(fields: str) -> Task:
@@ -45,6 +46,12 @@ def test_a_task_has_defaults() -> None:
         ("input: {x: 1, y: [a, {b: c}]}", "input", {"x": 1, "y": ["a", {"b": "c"}]}),
         ("input: ", "input", {}),
         ('with_items: "{{ parameters.x }}"', "with_items", "{{ parameters.x }}"),
+        ('with_items: {source: "{{ parameters.x }}"}', "with_items", ItemSource(source="{{ parameters.x }}")),
+        (
+            "with_items: {source: [a, b], format: csv, columns: c, compression: none}",
+            "with_items",
+            ItemSource(source=("a", "b"), format=FileFormat.CSV, columns=("c",), compression=Compression.NONE),
+        ),
         ("with-items: [1, [2]]", "with_items", (1, [2])),
         ("with_items: [1], batch-size: 10", "batch_size", 10),
         ("with_items: [1], concurrency: 5", "concurrency", 5),
@@ -97,7 +104,15 @@ def test_each_field_is_read(fields: str, attribute: str, value: object) -> None:
     ("fields", "words"),
     [
         ("input: [1]", "input: must be a map; it is a list"),
-        ("with_items: {a: 1}", "with_items: `with_items` is a template that gives a list, or a list; this is a map"),
+        ("with_items: {sauce: a}", "with_items: `source` is missing (name files, as `{source: logs/*.ndjson}`; to go"),
+        ("with_items: {source: []}", "with_items.source: `source` is empty (name files, as `{source: logs/*.ndjson}`"),
+        ("with_items: {source: [[a]]}", "with_items.source[0]: must be text; it is a list"),
+        (
+            "with_items: {source: a, format: jsn}",
+            "with_items.format: must be one of ndjson, jsonl, json, csv, text, parquet, arrow; it is `jsn` (did you",
+        ),
+        ("with_items: {source: a, compression: 1}", "with_items.compression: must be one of none, gzip, zstd, bz2"),
+        ('with_items: {source: ["{{ nope() }}"]}', "with_items.source[0]: `nope()`: unknown function 'nope'"),
         ("with_items: [1], batch_size: 0", "batch_size: must be an integer of at least 1; it is 0"),
         ("with_items: [1], batch_size: true", "it is true or false"),
         ("with_items: [1], batch_size: 1.0", "it is a number"),

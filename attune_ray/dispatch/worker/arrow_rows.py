@@ -1,0 +1,79 @@
+"""Rows of Arrow tables as JSON values: what expressions and templates see of them."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from attune_ray.errors import ActionError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["rows_of", "values_of"]
+
+
+def rows_of(table: "pa.Table | pa.RecordBatch") -> list[dict[str, Any]]:
+    """The rows as objects, in the order of the table.
+
+    Raises:
+        ActionError: a column has no JSON form.
+    """
+    names = table.schema.names
+    columns = [values_of(column, name) for name, column in zip(names, table.columns, strict=True)]
+    if not columns:
+        return [{} for _ in range(table.num_rows)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def values_of(column: "pa.Array | pa.ChunkedArray", name: str) -> list[Any]:
+    """A column as JSON values: moments as ISO 8601 texts, decimals as texts, NaN and infinities as null.
+
+    Raises:
+        ActionError: its type has no JSON form.
+    """
+    import pyarrow as pa  # noqa: PLC0415  heavy
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        column = pc.cast(column, pa.timestamp("us", kind.tz), safe=False)  # Python's own moments end there
+    elif pa.types.is_duration(kind):
+        column = pc.cast(column, pa.int64())
+    elif pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_finite(column), column, None)
+    values: list[Any] = column.to_pylist()
+    if _is_plain(kind):
+        return values
+    try:
+        found: list[Any] = orjson.loads(orjson.dumps(values, default=_plain))
+    except TypeError:
+        raise ActionError(f"the column {name!r} is of type {kind}, which has no JSON form") from None
+    return found
+
+
+def _is_plain(kind: "pa.DataType") -> bool:
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    types = pa.types
+    return any(
+        test(kind)
+        for test in (
+            types.is_boolean,
+            types.is_integer,
+            types.is_floating,
+            types.is_string,
+            types.is_large_string,
+            types.is_null,
+            types.is_duration,
+        )
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dt.datetime):  # pandas' own kind of it
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
