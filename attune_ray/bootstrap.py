@@ -2,11 +2,13 @@
 
 import asyncio
 import datetime as dt
+import os
 import secrets
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +21,13 @@ from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.errors import InvalidWorkflowError, PermanentError
 from attune_ray.model import Task, TaskType, Workflow, parse_workflow
-from attune_ray.packs import load_config, load_pack
+from attune_ray.packs import config_secrets, keystore_warnings, load_config, load_keystore, load_pack
 from attune_ray.packs.files import read_text
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
 from attune_ray.ports import Clock, Executor, Observer
 from attune_ray.settings import Settings
+from attune_ray.values.secrets import NO_SECRETS
 
 __all__ = ["Engine", "SystemClock", "load", "run"]
 
@@ -85,10 +88,12 @@ class Engine:
         workflows: reference → path, YAML text or loaded workflow: what tasks may name besides actions.
         packs: folders of packs, whose actions and workflows are known by their references.
         config: a YAML file of what templates read as ``config``, over the values that a pack comes with.
+        keystore: a YAML file of secrets, what templates read as ``keystore``; over it come the variables
+            ``ATTUNE_KEYSTORE_<NAME>`` of the environment, by their names in lower case.
         observers: are told of every fact of every run.
 
     Raises:
-        UsageError: an action source, a pack or the configuration cannot be read.
+        UsageError: an action source, a pack, the configuration or the keystore cannot be read.
         InvalidWorkflowError: one of ``workflows``, or of the files of a pack, has problems.
     """
 
@@ -100,6 +105,7 @@ class Engine:
         workflows: Mapping[str, str | Path | Workflow] | None = None,
         packs: Iterable[str | Path] = (),
         config: str | Path | None = None,
+        keystore: str | Path | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -109,7 +115,9 @@ class Engine:
         self.catalog = Catalog([*sources, *(pack.source for pack in opened)])
         self.workflows = {ref: workflow for pack in opened for ref, workflow in pack.workflows.items()}
         self.workflows |= {ref: _loaded(source) for ref, source in (workflows or {}).items()}
-        self.warnings = tuple(warning for pack in opened for warning in pack.warnings)
+        configs = {pack.ref: load_config(pack, config) for pack in opened}
+        keys = load_keystore(keystore, os.environ)
+        self.warnings = (*(found for pack in opened for found in pack.warnings), *keystore_warnings(keystore, keys))
         self._cluster = Cluster(self.settings.ray)
         self._ray = RayExecutor(self.settings, self.catalog, self._cluster)
         self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits)
@@ -122,8 +130,10 @@ class Engine:
                 max_crashes=self.settings.fan_out.max_crashes,
             ),
             workflows=self.workflows,
-            configs={pack.ref: load_config(pack, config) for pack in opened},
+            configs=configs,
             config=load_config(None, config) if config is not None else None,
+            config_secrets=reduce(or_, (config_secrets(pack, configs[pack.ref]) for pack in opened), NO_SECRETS),
+            keystore=keys,
             observers=tuple(observers),
             forget=self._ray.forget,
         )

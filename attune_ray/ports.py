@@ -9,6 +9,7 @@ from attune_ray.engine import Event, RunState, TaskRunId
 from attune_ray.model import Task
 from attune_ray.plan import Chunk, Plan, PlanTask, Shape
 from attune_ray.values.placement import Selector
+from attune_ray.values.secrets import RunSecrets
 
 __all__ = [
     "ChildOrder",
@@ -48,17 +49,19 @@ class RunContext:
         given: the parameters as they were given; ``parameters`` has the schema's defaults as well.
         variables_version: grows with every publish, so that an unchanged context is put once.
         results: task name → result of its latest run.
+        secrets: what of it must not be shown.
         depth: 1 for a run that was asked for, one more in each sub-workflow.
     """
 
     run_id: str
-    given: Mapping[str, Any]
-    parameters: Mapping[str, Any]
-    variables: Mapping[str, Any]
+    given: Mapping[str, Any] = field(repr=False)
+    parameters: Mapping[str, Any] = field(repr=False)
+    variables: Mapping[str, Any] = field(repr=False)
     variables_version: int = 0
-    results: Mapping[str, StoredResult] = field(default_factory=dict)
-    config: Any = None
-    keystore: Any = None
+    results: Mapping[str, StoredResult] = field(default_factory=dict, repr=False)
+    config: Any = field(default=None, repr=False)
+    keystore: Any = field(default=None, repr=False)
+    secrets: RunSecrets = field(default_factory=RunSecrets, repr=False)
     system: Mapping[str, Any] = field(default_factory=dict)
     depth: int = 1
 
@@ -102,6 +105,7 @@ class ChunkReport:
         worker: the process that ran it, as ``host:pid``.
         context_bytes_decoded: encoded bytes of context that it made that process decode.
         published: workflow variables that a parallel group has published; None: none.
+        secrets: texts that its actions took as secrets: what else of the run is shown must not hold them.
     """
 
     n_succeeded: int
@@ -112,7 +116,8 @@ class ChunkReport:
     timed_out: bool = False
     worker: str = ""
     context_bytes_decoded: int = 0
-    published: Mapping[str, Any] | None = None
+    published: Mapping[str, Any] | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 _Task = TypeVar("_Task", bound=OpenTask)
@@ -164,18 +169,19 @@ class ChildOrder:
     task: Task
     index: int | None
     attempt: int
-    given: Mapping[str, Any]
+    given: Mapping[str, Any] = field(repr=False)
     parent: RunContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildReport:
-    """How a child run ended: its result, or why it failed."""
+    """How a child run ended: its result, or why it failed; ``secrets``: as of ``ChunkReport``."""
 
     succeeded: bool
-    data: Any
+    data: Any = field(repr=False)
     error: str | None = None
-    published: Mapping[str, Any] | None = None
+    published: Mapping[str, Any] | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 RunChild = Callable[[ChildOrder], Awaitable[ChildReport]]

@@ -1,6 +1,6 @@
 """What an action that speaks like a program hands back: data, text and an exit code."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["Output"]
@@ -18,8 +18,8 @@ class Output:
         stderr_log: what it wrote to standard error although it succeeded; None: nothing but blanks.
     """
 
-    data: Any = None
-    stdout: str | None = None
+    data: Any = field(default=None, repr=False)
+    stdout: str | None = field(default=None, repr=False)
     exit_code: int = 0
-    error: str | None = None
-    stderr_log: str | None = None
+    error: str | None = field(default=None, repr=False)
+    stderr_log: str | None = field(default=None, repr=False)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attune_ray.actions.guard import Guard
 from attune_ray.actions.pipes import Captured, Pipes
@@ -37,8 +37,8 @@ class Command:
 
     argv: tuple[str, ...]
     cwd: str
-    env: Mapping[str, str]
-    stdin: bytes | None = None
+    env: Mapping[str, str] = field(repr=False)
+    stdin: bytes | None = field(default=None, repr=False)
     file: str | None = None
 
 

@@ -43,7 +43,7 @@ def parse_pair(pair: str) -> tuple[str, Any]:
     """
     key, equals, text = pair.partition("=")
     if not equals or not key:
-        raise UsageError(f"-p takes key=value, not {pair!r}")
+        raise UsageError("-p takes key=value: one is given without an = or a key before it")
     if any("\ud800" <= char <= "\udfff" for char in pair):
         raise UsageError(f"-p {key}: the value is not UTF-8")
     try:

@@ -28,7 +28,7 @@ def summary(result: RunResult) -> str:
 def failures(result: RunResult) -> Iterator[str]:
     """Why the run failed: its error, every failed task with its error, and the first failed items of each."""
     if result.status is not RunStatus.COMPLETED and "error" in result.result:
-        yield f"error: {_line(str(result.result['error']))}"
+        yield f"error: {_line(result.secrets.mask(str(result.result['error'])))}"
     for task in result.tasks.values():
         if task.status in {TaskStatus.FAILED, TaskStatus.TIMEOUT}:
             yield f"task {harmless(task.name)}: {_line(task.error or task.status.value)}"
@@ -38,7 +38,7 @@ def failures(result: RunResult) -> Iterator[str]:
 def warnings(result: RunResult) -> Iterator[str]:
     """What went wrong without failing the run."""
     for warning in result.warnings[:_MOST_WARNINGS]:
-        yield f"warning: {_line(warning)}"
+        yield f"warning: {_line(result.secrets.mask(warning))}"
     if (more := len(result.warnings) - _MOST_WARNINGS) > 0:
         yield f"warning: and {more:,} more"
 
@@ -84,9 +84,9 @@ def _row(task: TaskResult) -> tuple[str, ...]:
 
 
 def _failed_items(task: TaskResult) -> Iterator[str]:
-    failed = (task.result or {}).get("failed_items", ())
-    for one in itertools.islice(failed, _MOST_FAILED_ITEMS):
-        yield f"  item {one['index']:,} {short(one.get('item'))}: {_line(str(one['error']))}"
+    for one in itertools.islice(task.failed_items, _MOST_FAILED_ITEMS):
+        item = short(task.secrets.masked(one.get("item")))
+        yield f"  item {one['index']:,} {item}: {_line(str(one['error']))}"
     n_failed = (task.result or {}).get("failed_count", 0)
     if n_failed > _MOST_FAILED_ITEMS:
         yield f"  and {n_failed - _MOST_FAILED_ITEMS:,} more"

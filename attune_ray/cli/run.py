@@ -38,6 +38,9 @@ def run(  # the signature is the usage
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="A YAML map that templates read as config.")
     ] = None,
+    keystore: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A YAML map of secrets that templates read as keystore.")
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster: auto, or host:port; without it one is started.")
     ] = None,
@@ -71,6 +74,7 @@ def run(  # the signature is the usage
                 actions=actions or [],
                 packs=pack or [],
                 config=config,
+                keystore=keystore,
                 settings=Settings(ray=RaySettings(address=address, num_cpus=num_cpus)),
                 out=out,
                 as_json=as_json,

@@ -34,7 +34,7 @@ class Session:
 
     Attributes:
         actions: module names and paths of .py files.
-        packs: folders of packs; ``config``: a file of their configuration.
+        packs: folders of packs; ``config``: a file of their configuration; ``keystore``: a file of secrets.
         out: where results go; all else goes to standard error.
         memray: the folder for a recording of the coordinator's memory; None: there is none.
     """
@@ -42,6 +42,7 @@ class Session:
     actions: list[str]
     packs: list[str]
     config: str | None
+    keystore: str | None
     settings: Settings
     out: TextIO
     as_json: bool = False
@@ -62,6 +63,7 @@ class Session:
             actions=self.actions,
             packs=self.packs,
             config=self.config,
+            keystore=self.keystore,
             settings=self.settings,
             observers=observers,
         )
@@ -70,6 +72,8 @@ class Session:
         interrupts = Interrupts(engine.cancel, view)
         with _logging_to(view), interrupts.caught(), engine, contextlib.closing(view):
             engine.plan(workflow)
+            for warning in engine.warnings:
+                view.say(f"warning: {harmless(str(warning))}")
             with recording or contextlib.nullcontext():
                 if self.settings.ray.address is not None:
                     engine.connect()  # a wrong address is the usage's fault, not that of a task
@@ -83,7 +87,7 @@ class Session:
         result = asyncio.run(work)
         view.close()
         if self.as_json:
-            self._print_json(result.result)
+            self._print_json(result.secrets.masked(result.result))
         elif not self.quiet:
             self._print(summary(result), view)
             for line in warnings(result):
@@ -91,7 +95,7 @@ class Session:
         for line in failures(result):
             view.say(line)
         if result.output and not self.as_json:
-            self._print_json(result.output)
+            self._print_json(result.secrets.masked(result.output))
         return _CODES.get(result.status, ExitCode.FAILED)
 
     def _print(self, text: str, view: View) -> None:

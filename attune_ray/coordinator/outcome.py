@@ -6,6 +6,7 @@ from typing import Any
 
 from attune_ray.engine import RunStatus, TaskStatus
 from attune_ray.ports import StoredResult
+from attune_ray.values.secrets import NO_SECRETS, Secrets
 
 __all__ = ["FanOutStats", "RunResult", "TaskResult"]
 
@@ -39,13 +40,15 @@ class TaskResult:
         status: ``completed``, ``failed``, ``timeout``, ``skipped``, ``cancelled`` or ``not_run``.
         duration_s: seconds from its start to its end, all attempts included.
         stats: what its items cost.
+        secrets: those of the run; ``error`` and the errors of ``failed_items`` are masked by them, data is not.
     """
 
     name: str
     status: TaskStatus = TaskStatus.NOT_RUN
     duration_s: float = 0.0
     stats: FanOutStats = field(default_factory=FanOutStats)
-    stored: StoredResult | None = None
+    stored: StoredResult | None = field(default=None, repr=False)
+    secrets: Secrets = NO_SECRETS
 
     @property
     def result(self) -> Mapping[str, Any] | None:
@@ -65,13 +68,15 @@ class TaskResult:
     def failed_items(self) -> Sequence[Mapping[str, Any]]:
         """``{index, item, error}`` of the failed items, at most 1,000; the count is in ``stats``."""
         found: Sequence[Mapping[str, Any]] = (self.result or {}).get("failed_items", ())
-        return found
+        if not self.secrets:
+            return found
+        return [{**one, "error": self.secrets.mask(one["error"])} for one in found]
 
     @property
     def error(self) -> str | None:
         """Why it failed, or None."""
         error: str | None = (self.result or {}).get("error")
-        return error
+        return error and self.secrets.mask(error)
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -87,16 +92,18 @@ class RunResult:
         tasks: name → what became of each task, in file order.
         warnings: what went wrong without failing the run.
         duration_s: seconds from start to end.
+        secrets: whoever shows data of the run masks it by these: ``secrets.mask(text)``, ``secrets.masked(value)``.
     """
 
     id: str
     status: RunStatus = RunStatus.RUNNING
-    result: dict[str, Any] = field(default_factory=dict)
-    output: dict[str, Any] = field(default_factory=dict)
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict, repr=False)
+    output: dict[str, Any] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     tasks: dict[str, TaskResult] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     duration_s: float = 0.0
+    secrets: Secrets = NO_SECRETS
 
     def task(self, name: str) -> TaskResult:
         """What became of a task.

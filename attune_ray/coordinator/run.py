@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from attune_ray.actions import Action
 from attune_ray.coordinator.evaluate import concurrency_of, end_task, render_output, selectors_for, workflow_context
 from attune_ray.coordinator.outcome import FanOutStats, RunResult, TaskResult
+from attune_ray.coordinator.secrets import secret_texts
 from attune_ray.engine import (
     CancelChunk,
     CancelRequested,
@@ -52,6 +53,7 @@ from attune_ray.ports import (
     TaskOrder,
 )
 from attune_ray.settings import LimitSettings
+from attune_ray.values.secrets import Secrets
 
 __all__ = ["Coordinator", "World"]
 
@@ -100,6 +102,7 @@ class Coordinator:
         self._opened: dict[TaskRunId, _Opened] = {}
         self._chunks: dict[tuple[TaskRunId, int], asyncio.Task[None]] = {}
         self._work: set[asyncio.Task[None]] = set()
+        self.secrets = context.secrets.all()
         self._result = RunResult(context.run_id, tasks={name: TaskResult(name) for name in plan.tasks})
 
     async def run(self) -> RunResult:
@@ -180,7 +183,7 @@ class Coordinator:
         try:
             event: Event = await self._open(run, opened)
         except AttuneError as error:
-            event = TaskNotPrepared(run, str(error))
+            event = TaskNotPrepared(run, self.secrets.mask(str(error)))
         self._queue.put_nowait(event)
 
     async def _open(self, run: TaskRunId, opened: _Opened) -> Event:
@@ -190,6 +193,7 @@ class Coordinator:
         if task.when is not None and not self._holds(run, task.when.render, scope):
             return TaskSkipped(run)
         action, opened.executor = self._world.route(task.task)
+        self._hide(secret_texts(action, task.task))
         order = TaskOrder(
             run=run,
             task=task,
@@ -237,6 +241,7 @@ class Coordinator:
         stats.n_failed += failed_for_good(chunk, report.n_succeeded, report.n_failed)
         stats.context_bytes_decoded += report.context_bytes_decoded
         stats.workers.add(report.worker)
+        self._hide(report.secrets)
         if report.published is not None:
             self._publish(report.published)
         return ChunkDone(
@@ -283,14 +288,14 @@ class Coordinator:
 
     def _finish(self, command: FinishRun) -> None:
         result = self._result
-        result.status = command.status
+        result.status, result.secrets = command.status, self.secrets
         for name, known in self.state.tasks.items():
-            result.tasks[name].status = known.status
+            result.tasks[name].status, result.tasks[name].secrets = known.status, self.secrets
         for run, opened in self._opened.items():  # cut short by a cancellation: what they finished is kept
             if opened.executor is not None and opened.open is not None:
                 self._keep(run, opened, opened.executor.result(opened.open, succeeded=False))
         if command.error is not None:
-            result.result = {"error": command.error, "succeeded": False}
+            result.result = {"error": self.secrets.mask(command.error), "succeeded": False}
             return
         now = self._world.clock.now()
         result.result, warnings = render_output(self.plan, self.context, now=now, seed=self.context.run_id)
@@ -315,8 +320,13 @@ class Coordinator:
         """What is random in a task run is derived from this: the same again after a resume."""
         return f"{self.context.run_id}/{run}"
 
+    def _hide(self, texts: Iterable[str]) -> None:
+        """Learn of further secrets."""
+        if found := frozenset(texts):
+            self.secrets |= Secrets(found)
+
     def _warn(self, warnings: list[str]) -> None:
-        for warning in warnings:
+        for warning in map(self.secrets.mask, warnings):
             self._result.warnings.append(warning)
             _log.warning("%s", warning, extra={"run": self.context.run_id})
             self._observe(partial(_warned, run_id=self.context.run_id, warning=warning))

@@ -6,11 +6,13 @@ from typing import Any
 
 from attune_ray.coordinator.outcome import RunResult
 from attune_ray.coordinator.run import Coordinator, World
+from attune_ray.coordinator.secrets import child_secrets, masked_bug, parameter_secrets
 from attune_ray.engine import RunState, RunStatus, TaskStatus
 from attune_ray.errors import Location, PermanentError
 from attune_ray.model import Task, TaskType, Workflow, apply_schema
 from attune_ray.plan import Plan, build
 from attune_ray.ports import ChildOrder, ChildReport, Observer, RunContext
+from attune_ray.values.secrets import NO_SECRETS, RunSecrets, Secrets
 
 __all__ = ["Runs"]
 
@@ -26,6 +28,7 @@ class Runs:
         observers: see the runs that are asked for; of a child run they see the task that it is.
         live: run id → its coordinator; a child's id is its parent's, a slash, and its task.
         config: what templates read as ``config``; ``configs``: the same by pack, for the workflows of that pack.
+        config_secrets: what must not be shown of ``config`` and ``configs``; of ``keystore`` it is all.
         forget: is told of every run that has ended, to let go of what was kept for it.
     """
 
@@ -34,24 +37,45 @@ class Runs:
     observers: Iterable[Observer] = ()
     config: Any = None
     configs: Mapping[str, Any] = field(default_factory=dict)
-    keystore: Any = None
+    keystore: Any = field(default=None, repr=False)
+    config_secrets: Secrets = NO_SECRETS
+    _secrets: RunSecrets = field(init=False)
     forget: Callable[[str], None] = field(default=lambda _: None)
     live: dict[str, Coordinator] = field(default_factory=dict)
 
-    async def run(self, plan: Plan, given: Mapping[str, Any], *, run_id: str, depth: int = 1) -> RunResult:
+    def __post_init__(self) -> None:
+        """Look through the keystore once."""
+        self._secrets = RunSecrets(config=self.config_secrets, keystore=Secrets.of([self.keystore]))
+
+    async def run(
+        self,
+        plan: Plan,
+        given: Mapping[str, Any],
+        *,
+        run_id: str,
+        depth: int = 1,
+        inherited: RunSecrets | None = None,
+    ) -> RunResult:
         """Run a plan to its end.
+
+        Args:
+            inherited: the secrets of the run that starts it; None: nobody does.
 
         Raises:
             InvalidParametersError: the parameters do not fit the workflow's schema.
         """
         workflow = plan.workflow
+        parameters = apply_schema(workflow.parameters, given, location=Location(workflow.source))
+        known = inherited or self._secrets
+        own = parameter_secrets(workflow, given, parameters)
         context = RunContext(
             run_id=run_id,
             given=given,
-            parameters=apply_schema(workflow.parameters, given, location=Location(workflow.source)),
+            parameters=parameters,
             variables=dict(workflow.vars),
             config=self.configs.get((workflow.ref or "").rpartition(".")[0], self.config),
             keystore=self.keystore,
+            secrets=replace(known, parameters=known.parameters | own),
             system={"workflow_start": self.world.clock.now(), "run_id": run_id},
             depth=depth,
         )
@@ -69,9 +93,15 @@ class Runs:
         if depth > self.world.limits.depth:
             raise PermanentError(f"sub-workflows nest deeper than {self.world.limits.depth}")
         plan = build(self.workflows[order.task.action or ""])
-        result = await self.run(plan, order.given, run_id=order.run_id, depth=depth)
+        inherited = child_secrets(order.parent, order.given)
+        result = await self.run(plan, order.given, run_id=order.run_id, depth=depth, inherited=inherited)
         completed = result.status is RunStatus.COMPLETED
-        return ChildReport(succeeded=completed, data=result.result, error=result.result.get("error"))
+        return ChildReport(
+            succeeded=completed,
+            data=result.result,
+            error=result.result.get("error"),
+            secrets=tuple(result.secrets.texts),
+        )
 
     def cancel(self, *, running: bool) -> None:
         """Ask every live run to end; to be called in their loop."""
@@ -90,6 +120,7 @@ class Runs:
             data=views,
             error=f"{len(failed)} of {len(task.tasks)} sub-task(s) failed: {', '.join(failed)}" if failed else None,
             published=published or None,
+            secrets=tuple(ended.result.secrets.texts),
         )
 
     async def _run(self, plan: Plan, context: RunContext) -> "_Ended":
@@ -99,6 +130,10 @@ class Runs:
         self.live[context.run_id] = coordinator
         try:
             return _Ended(await coordinator.run(), coordinator.context)
+        except Exception as error:
+            if not coordinator.secrets:
+                raise
+            raise masked_bug(error, coordinator.secrets) from None
         finally:
             del self.live[context.run_id]
             self.forget(context.run_id)

@@ -14,6 +14,7 @@ from attune_ray.expression import ItemContext
 from attune_ray.model import apply_schema, to_json_schema
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, TaskOrder
+from attune_ray.values.secrets import Secrets
 
 __all__ = ["AskExecutor", "Question", "Questions"]
 
@@ -24,6 +25,7 @@ class Question:
 
     Attributes:
         index: of the item, for a fan-out; else None.
+        prompt: as it may be shown, without secrets.
         response_schema: a flat or JSON Schema that the answer must fit, or None.
         assigned_to: who should answer, as the workflow says it.
     """
@@ -142,7 +144,7 @@ class AskExecutor(KeepsResults):
         """One question, its outcome recorded; whether nobody answered in time."""
         timeout_s = recorder.work.program.timeout_s
         try:
-            question = _question(task, index, recorder.work.input_of(scope))
+            question = _question(task, index, recorder.work.input_of(scope), recorder.work.program.secrets)
             async with asyncio.timeout(timeout_s):
                 response = await self.questions.ask(question)
         except TimeoutError:
@@ -155,7 +157,7 @@ class AskExecutor(KeepsResults):
         return False
 
 
-def _question(task: _HeldQuestion, index: int | None, values: Mapping[str, Any]) -> Question:
+def _question(task: _HeldQuestion, index: int | None, values: Mapping[str, Any], secrets: Secrets) -> Question:
     schema = values.get("response_schema")
     if schema is not None and not isinstance(schema, Mapping):
         raise PermanentError("core.ask: response_schema must be an object")
@@ -163,7 +165,7 @@ def _question(task: _HeldQuestion, index: int | None, values: Mapping[str, Any])
         run_id=task.run_id,
         task=task.program.task,
         index=index,
-        prompt=str(values.get("prompt", "")),
+        prompt=secrets.mask(str(values.get("prompt", ""))),
         response_schema=schema,
         assigned_to=values.get("assigned_to"),
     )

@@ -96,6 +96,7 @@ class ChildExecutor(KeepsResults):
         except AttuneError as error:
             recorder.failed(row, scope, error, int((clock() - began) * 1e6))
             return None
+        recorder.secrets.update(report.secrets)
         recorder.returned(row, scope, _output(report), int((clock() - began) * 1e6))
         return report.published
 

@@ -15,6 +15,7 @@ from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
 from attune_ray.values.item_source import ItemSource
+from attune_ray.values.secrets import Secrets
 
 __all__ = ["Held", "KeepsResults", "failure", "order_of", "program_of", "report_of", "shape_of"]
 
@@ -77,12 +78,21 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
         stops_on_error=order.task.stops_on_error,
         now=order.now,
         seed=f"{order.context.run_id}/{order.run}",
+        secrets=_secrets(order),
     )
 
 
 def _based(items: Any) -> Any:
     """Where ``with_items`` are files: those of this process's folder, wherever they are read."""
     return replace(items, base=os.getcwd()) if isinstance(items, ItemSource) else items  # noqa: PTH109  a text
+
+
+def _secrets(order: TaskOrder) -> Secrets:
+    """All of the run's where the task runs in this process; else those that it may read."""
+    secrets = order.context.secrets
+    if order.action.inline:
+        return secrets.all()
+    return secrets.read_by(order.task.references, takes_parameters=not order.task.task.input)
 
 
 def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
@@ -123,6 +133,7 @@ def report_of(summary: Summary) -> ChunkReport:
         elapsed_s=summary.elapsed_s,
         worker=summary.worker,
         context_bytes_decoded=summary.context_bytes_decoded,
+        secrets=summary.secrets,
     )
 
 

@@ -84,8 +84,10 @@ def _perform(spec: Spec | None, items: EncodedItems | FileItems | None, told: by
     try:
         summary, rows = run_chunk(process.work(spec, items), order)
     except AttuneError as error:
-        is_fan_out = spec.program.is_fan_out
-        summary, rows = failed_rows(order.indexes, str(error), attempt=order.attempt, is_fan_out=is_fan_out)
+        program = spec.program
+        summary, rows = failed_rows(
+            order.indexes, program.secrets.mask(str(error)), attempt=order.attempt, is_fan_out=program.is_fan_out
+        )
     return replace(summary, context_bytes_decoded=process.cache.bytes_decoded - before), rows.to_batch()
 
 

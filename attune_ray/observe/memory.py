@@ -115,6 +115,7 @@ class Recording:
         for path in (self.capture, self.flamegraph):
             if path.exists():
                 raise UsageError(f"{path} exists already: name another folder, or remove it")
+        argv, sys.argv = sys.argv, sys.argv[:1]  # a recording tells its command line, where parameters may stand
         try:
             self.capture.parent.mkdir(parents=True, exist_ok=True)
             tracker: AbstractContextManager[Any] = memray.Tracker(
@@ -125,6 +126,8 @@ class Recording:
             )
         except OSError as error:
             raise UsageError(f"cannot record into {self.capture}: {error.strerror or error}") from error
+        finally:
+            sys.argv = argv
         return tracker
 
     def _changed(self, task: TaskProgress) -> None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from attune_ray.actions.core.arguments import as_text
@@ -30,10 +30,10 @@ class Request:
 
     title: str
     method: str
-    url: "httpx.URL"
-    headers: tuple[tuple[bytes, bytes], ...]
-    content: bytes | None
-    auth: "httpx.Auth | None"
+    url: "httpx.URL" = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    content: bytes | None = field(repr=False)
+    auth: "httpx.Auth | None" = field(repr=False)
     timeout_s: float
     verify_ssl: bool
     follow_redirects: bool

@@ -24,6 +24,8 @@ __all__ = ["CANCELLED", "Recorder", "Summary", "failed_rows", "stored_output"]
 _FINAL = (PermanentError, ExpressionError, UnstorableResultError)
 """Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
 _MAX_ERROR_CHARACTERS = 2_000
+_MAX_SECRETS = 1_000
+"""Texts of failed items that a chunk tells of: more items than that are never shown."""
 CANCELLED: Mapping[str, Any] = {"succeeded": False, "cancelled": True, "error": "Execution cancelled by user"}
 """The stored result object of an attempt that was cancelled."""
 
@@ -38,6 +40,7 @@ class Summary:
         elapsed_s: seconds that the chunk took in its worker.
         worker: host and process id, as ``host:pid``.
         context_bytes_decoded: encoded bytes of context that this chunk made its process decode.
+        secrets: texts that failed items gave to parameters which are secret.
     """
 
     n_succeeded: int
@@ -47,6 +50,7 @@ class Summary:
     elapsed_s: float = 0.0
     worker: str = ""
     context_bytes_decoded: int = 0
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class Recorder:
     n_succeeded: int = 0
     n_failed: int = 0
     is_stopped: bool = False
+    secrets: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
     def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> "Recorder":
@@ -92,12 +97,15 @@ class Recorder:
 
     def failed(self, row: int, scope: ItemContext, error: BaseException, duration_us: int) -> None:
         """An action raised, or its attempt overran."""
-        self._fail(row, scope, _stored_failure(error, duration_us), duration_us, error)
+        stored = _stored_failure(error, duration_us)
+        stored["error"] = self._shown(stored["error"], scope)
+        self._fail(row, scope, stored, duration_us, error)
 
     def _record_output(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
         output = value if isinstance(value, Output) else Output(data=value)
         stored = stored_output(output, duration_us, is_python=not isinstance(value, Output))
         if output.exit_code != 0 or output.error is not None:
+            stored["error"] = self._shown(stored["error"], scope)
             self._fail(row, scope, stored, duration_us, None)
             return
         text_or_data = output.stdout if output.data is None else output.data
@@ -123,6 +131,13 @@ class Recorder:
         is_final = not may_retry or self.attempt > self.work.program.retries
         self.is_stopped |= is_final and self.work.program.stops_on_error
 
+    def _shown(self, error: str, scope: ItemContext) -> str:
+        """An error text as rows keep it: without secrets, valid Unicode, and not too long."""
+        own = self.work.secrets_of(scope)
+        if len(self.secrets) < _MAX_SECRETS:
+            self.secrets |= own.texts
+        return _storable(own.mask(self.work.program.secrets.mask(error)))
+
     def _matches_on_error(self, scope: ItemContext, stored: dict[str, Any]) -> bool:
         """Whether ``retry.on_error`` lets a failed attempt be tried again; a condition that errors does not."""
         if self.work.on_error is None:
@@ -147,6 +162,7 @@ class Recorder:
             retry_after_s=self.retry_after_s,
             elapsed_s=elapsed_s,
             worker=worker,
+            secrets=tuple(self.secrets),
         )
 
 
@@ -163,7 +179,7 @@ def stored_output(output: Output, duration_us: int, *, is_python: bool) -> dict[
     if not is_python and isinstance(output.data, dict) and "queue_ack" in output.data:
         stored["queue_ack"] = output.data["queue_ack"]
     if not succeeded:
-        stored["error"] = _storable(output.error or f"Command exited with code {output.exit_code}")
+        stored["error"] = output.error or f"Command exited with code {output.exit_code}"
     return stored
 
 
@@ -177,7 +193,7 @@ def _encoded(stored: dict[str, Any]) -> bytes:
 
 def _stored_failure(error: BaseException, duration_us: int) -> dict[str, Any]:
     text = _text_of(error) if isinstance(error, AttuneError) else f"{type(error).__name__}: {_text_of(error)}"
-    stored = {"exit_code": 1, "duration_ms": duration_us // 1000, "succeeded": False, "error": _storable(text)}
+    stored = {"exit_code": 1, "duration_ms": duration_us // 1000, "succeeded": False, "error": text}
     if isinstance(error, ActionTimeoutError):
         stored["timed_out"] = True
     return stored
@@ -191,7 +207,6 @@ def _text_of(error: BaseException) -> str:
 
 
 def _storable(text: str) -> str:
-    """An error text as rows keep it: valid Unicode, and not too long."""
     return text[:_MAX_ERROR_CHARACTERS].encode("utf-8", "replace").decode()
 
 

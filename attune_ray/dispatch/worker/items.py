@@ -1,7 +1,7 @@
 """The items of a fan-out: encoded once, where their list is, and cut by ranges without copying."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune_ray.dispatch.worker.encoding import decode, encode
@@ -22,8 +22,8 @@ class EncodedItems:
         offsets: n + 1 ascending positions in ``data``: a list, or a NumPy int64 array.
     """
 
-    data: Any
-    offsets: Any
+    data: Any = field(repr=False)
+    offsets: Any = field(repr=False)
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> "EncodedItems":

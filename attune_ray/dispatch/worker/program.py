@@ -1,7 +1,7 @@
 """What a worker is told of a task, and the same compiled."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune_ray.actions.python import Action
@@ -9,8 +9,10 @@ from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems, as_items
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.sources import FileItems, open_source
+from attune_ray.errors import AttuneError
 from attune_ray.expression import ItemContext, References, Template, WorkflowContext, compile_condition, compile_value
 from attune_ray.values.item_source import ItemSource
+from attune_ray.values.secrets import NO_SECRETS, Secrets, secret_defaults, secret_parts
 
 __all__ = ["OpenContext", "Program", "Work", "encode_items", "open_work"]
 
@@ -33,13 +35,14 @@ class Program:
         stops_on_error: the first item that fails for good ends its chunk.
         now: what ``now()`` gives.
         seed: what ``uuid()`` and the idempotency keys are derived from: run, task and its number.
+        secrets: of what it may read; error texts are masked by them.
     """
 
     task: str
     action: str
-    input: Mapping[str, Any]
-    given: Mapping[str, Any] | None
-    with_items: str | tuple[Any, ...] | ItemSource | None
+    input: Mapping[str, Any] = field(repr=False)
+    given: Mapping[str, Any] | None = field(repr=False)
+    with_items: str | tuple[Any, ...] | ItemSource | None = field(repr=False)
     batch_size: int | None
     on_error: str | None
     retries: int
@@ -48,6 +51,7 @@ class Program:
     stops_on_error: bool
     now: str
     seed: str
+    secrets: Secrets = NO_SECRETS
 
     @property
     def is_fan_out(self) -> bool:
@@ -91,6 +95,21 @@ class Work:
         given = self.program.given
         values: dict[str, Any] = self.input.render(scope) if given is None else self.action.select(given)
         return decode(encode(values)) if self.copies_input else values
+
+    def secrets_of(self, scope: ItemContext) -> Secrets:
+        """What the action takes as secrets, for an item whose attempt has failed: evaluated anew, which gives the same.
+
+        The program's own secrets are not among them.
+        """
+        schema = self.action.parameters
+        defaults = list(secret_defaults(schema))
+        if not defaults:
+            return NO_SECRETS
+        try:
+            values = self.input_of(scope)
+        except AttuneError:  # that is what has failed
+            values = {}
+        return Secrets.of([*defaults, *secret_parts(schema, values)])
 
 
 def open_work(

@@ -31,7 +31,7 @@ class Rows:
     index: Sequence[int]
     attempt: int = 1
     status: list[int] = field(default_factory=list)
-    data: list[bytes | None] = field(default_factory=list)
+    data: list[bytes | None] = field(default_factory=list, repr=False)
     error: list[str | None] = field(default_factory=list)
     duration_us: list[int] = field(default_factory=list)
 

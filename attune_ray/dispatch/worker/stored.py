@@ -3,7 +3,7 @@
 Everything here may travel to another process. A reference to an object never outlives its cluster.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from attune_ray.dispatch.worker.encoding import decode
@@ -75,7 +75,7 @@ class RayBytes:
 class Entry:
     """One encoded value of a snapshot: in place when it is small, else in the object store."""
 
-    encoded: bytes | RayBytes
+    encoded: bytes | RayBytes = field(repr=False)
 
     @property
     def key(self) -> bytes | None:
