@@ -19,6 +19,7 @@ from attune_ray.dispatch.children import ChildExecutor, run_action
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
+from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.errors import InvalidWorkflowError, PermanentError
 from attune_ray.model import Task, TaskType, Workflow, parse_workflow
 from attune_ray.packs import config_secrets, keystore_warnings, load_config, load_keystore, load_pack
@@ -119,13 +120,15 @@ class Engine:
         keys = load_keystore(keystore, os.environ)
         self.warnings = (*(found for pack in opened for found in pack.warnings), *keystore_warnings(keystore, keys))
         self._cluster = Cluster(self.settings.ray)
-        self._ray = RayExecutor(self.settings, self.catalog, self._cluster)
-        self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits)
+        clock = clock or SystemClock()
+        results = ResultCache.of(clock, self.settings.limits)
+        self._ray = RayExecutor(self.settings, self.catalog, self._cluster, results)
+        self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits, results)
         self._runs = Runs(
             world=World(
                 route=self._route,
                 local=self._inline,
-                clock=clock or SystemClock(),
+                clock=clock,
                 limits=self.settings.limits,
                 max_crashes=self.settings.fan_out.max_crashes,
             ),

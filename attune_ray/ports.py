@@ -104,6 +104,7 @@ class ChunkReport:
     Attributes: as of ``engine.ChunkDone``, and
         worker: the process that ran it, as ``host:pid``.
         context_bytes_decoded: encoded bytes of context that it made that process decode.
+        n_cached: items whose results were known from earlier calls.
         published: workflow variables that a parallel group has published; None: none.
         secrets: texts that its actions took as secrets: what else of the run is shown must not hold them.
     """
@@ -116,6 +117,7 @@ class ChunkReport:
     timed_out: bool = False
     worker: str = ""
     context_bytes_decoded: int = 0
+    n_cached: int = 0
     published: Mapping[str, Any] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 

@@ -69,6 +69,10 @@ class LimitSettings:
     """Failed items named in ``failed_items``; the counts are always exact."""
     cache_bytes: int = 256 * 1024 * 1024
     """Encoded bytes of decoded context kept per worker process (decoded JSON takes about five times as much)."""
+    reused_results: int = 100_000
+    """Results that tasks with ``cache`` keep in one engine, the oldest go first: with their index ~30 MB."""
+    reused_bytes: int = 64 * 1024 * 1024
+    """Encoded bytes of these: they are in the coordinator's memory, and put once per task run that may use them."""
     timeout_grace_s: float = 5.0
     """Seconds that an overrun item has to end before its worker is killed."""
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator
 
 from attune_ray.actions import Catalog, sources_of
+from attune_ray.bootstrap import SystemClock
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.executor import RayExecutor
+from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.results import PlainResult
 from attune_ray.dispatch.worker.rows import SUCCEEDED, Rows
@@ -63,7 +65,8 @@ async def _measure(n_chunks: int) -> list[dict[str, float]]:
     """All sizes in turn, several rounds, so that a noisy moment does not fall on one of them alone."""
     settings = Settings(ray=RaySettings(num_cpus=2))
     cluster = Cluster(settings.ray)
-    executor = RayExecutor(settings, Catalog(sources_of(cases)), cluster)
+    results = ResultCache.of(SystemClock(), settings.limits)
+    executor = RayExecutor(settings, Catalog(sources_of(cases)), cluster, results)
     orders = {n_results: _order(executor, n_results) for n_results in SIZES}
     opened = {n_results: await executor.open(order) for n_results, order in orders.items()}
     for_item: dict[int, list[float]] = {n_results: [] for n_results in SIZES}

@@ -21,6 +21,7 @@ class FanOutStats:
         n_chunks: chunks that were sent, further attempts included.
         coordinator_s: CPU seconds of the coordinator's thread while the task ran (whatever else it did is in it).
         context_bytes_decoded: encoded bytes of context that the workers decoded for it.
+        n_cached: items whose results were reused (``cache``) instead of running the action.
         workers: the processes that ran its chunks, as ``host:pid``.
     """
 
@@ -29,6 +30,7 @@ class FanOutStats:
     n_chunks: int = 0
     coordinator_s: float = 0.0
     context_bytes_decoded: int = 0
+    n_cached: int = 0
     workers: set[str] = field(default_factory=set)
 
 

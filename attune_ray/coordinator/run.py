@@ -240,6 +240,7 @@ class Coordinator:
         stats.n_chunks += 1
         stats.n_failed += failed_for_good(chunk, report.n_succeeded, report.n_failed)
         stats.context_bytes_decoded += report.context_bytes_decoded
+        stats.n_cached += report.n_cached
         stats.workers.add(report.worker)
         self._hide(report.secrets)
         if report.published is not None:

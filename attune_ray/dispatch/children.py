@@ -6,9 +6,10 @@ from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, KeepsResults
+from attune_ray.dispatch.orders import Held, KeepsResults, now_of
 from attune_ray.dispatch.worker.attempt import Recorder
 from attune_ray.dispatch.worker.chunk import timed_out
+from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.errors import AttuneError
 from attune_ray.expression import ItemContext
@@ -65,16 +66,18 @@ class ChildExecutor(KeepsResults):
             shape=Shape(lanes=width, width=width, first_items=1, max_items=1),
             work=held.work,
             items=held.items,
+            results=held.results,
             max_failed_items=held.max_failed_items,
             order=order,
         )
 
     async def run(self, task: _HeldChild, chunk: Chunk) -> ChunkReport:
         """Run the children of a chunk, one after the other."""
-        recorder = Recorder.of(task.work, chunk.items, chunk.attempt)
+        recorder, scopes = recording(task.work, chunk.items, attempt=chunk.attempt, now_s=now_of(task))
         clock = asyncio.get_running_loop().time
         began, published = clock(), None
-        for row, (index, scope) in enumerate(task.work.scopes(chunk.items)):
+        for row, scope in scopes:
+            index = chunk.items[row] if task.program.is_fan_out else None
             published = await self._run_one(task, recorder, row, index, scope)
         summary = recorder.summary(elapsed_s=clock() - began, worker="")
         return replace(task.keep(chunk, LocalRows(recorder.ended_rows()), summary), published=published)

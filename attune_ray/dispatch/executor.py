@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune_ray.actions import Catalog
@@ -11,6 +11,8 @@ from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
 from attune_ray.dispatch.placement import Asked, asked_of
+from attune_ray.dispatch.result_cache import ResultCache
+from attune_ray.dispatch.worker.known import Known
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.stored import RayRows
 from attune_ray.errors import AttuneError, EngineError, PermanentError, UsageError, WorkerCrashedError
@@ -45,6 +47,8 @@ class RayExecutor(KeepsResults):
     settings: Settings
     catalog: Catalog
     cluster: Cluster
+    results: ResultCache
+    _known: dict[str, tuple[Known, Any]] = field(default_factory=dict)
     _store: ContextStore | None = None
     _sources_ref: Any = None
 
@@ -68,6 +72,7 @@ class RayExecutor(KeepsResults):
             shape=shape_of(order, self.settings.fan_out, slots),
             work=spec_ref,
             items=items_ref,
+            results=self.results if program.cache_ttl_s is not None else None,
             max_failed_items=self.settings.limits.failed_items_listed,
             remote=remote,
             asked=asked,
@@ -100,8 +105,20 @@ class RayExecutor(KeepsResults):
             snapshot=self._store.snapshot(order.context, order.task.references),
             sources_ref=self._sources_ref,
             cache_bytes=self.settings.limits.cache_bytes,
+            known_ref=self._put_known(program),
+            reused_bytes=self.settings.limits.reused_bytes,
         )
         return _put(spec)
+
+    def _put_known(self, program: Program) -> Any:
+        """What is known of the calls of a task with ``cache``, put once for as long as it stays the same."""
+        known = self.results.known(program.action) if program.cache_ttl_s is not None else None
+        if known is None:
+            self._known.pop(program.action, None)
+            return None
+        if program.action not in self._known or self._known[program.action][0] is not known:
+            self._known[program.action] = (known, _put(known.to_shared()))
+        return self._known[program.action][1]
 
     async def _fitting(self, asked: Asked) -> int:
         return asked.slots(await self.cluster.nodes(), self.settings.fan_out.slots_per_cpu)

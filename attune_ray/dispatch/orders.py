@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.actions import Kind
+from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.attempt import Summary, failed_rows
 from attune_ray.dispatch.worker.chunk import Order
 from attune_ray.dispatch.worker.program import Program
@@ -17,7 +18,7 @@ from attune_ray.settings import FanOutSettings, LimitSettings
 from attune_ray.values.item_source import ItemSource
 from attune_ray.values.secrets import Secrets
 
-__all__ = ["Held", "KeepsResults", "failure", "order_of", "program_of", "report_of", "shape_of"]
+__all__ = ["Held", "KeepsResults", "failure", "now_of", "order_of", "program_of", "report_of", "shape_of"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Held:
     Attributes:
         work: what its chunks are run with; the executor's own.
         items: the EncodedItems or FileItems, or a reference to them; None for a plain task.
+        results: where those of its calls are kept, if its task has ``cache``.
     """
 
     program: Program
@@ -34,6 +36,7 @@ class Held:
     shape: Shape
     work: Any
     items: Any
+    results: ResultCache | None = None
     parts: list[Part] = field(default_factory=list)
     n_succeeded: int = 0
     n_failed: int = 0
@@ -44,6 +47,8 @@ class Held:
         self.parts.append(Part(chunk.items[: summary.n_succeeded + summary.n_failed], source))
         self.n_succeeded += summary.n_succeeded
         self.n_failed += failed_for_good(chunk, summary.n_succeeded, summary.n_failed)
+        if self.results is not None and self.program.cache_ttl_s is not None and summary.fresh:
+            self.results.keep(self.program.action, summary.fresh, ttl_s=self.program.cache_ttl_s)
         return report_of(summary)
 
     def result(self, *, succeeded: bool) -> PlainResult | FanOutResult:
@@ -79,6 +84,8 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
         now=order.now,
         seed=f"{order.context.run_id}/{order.run}",
         secrets=_secrets(order),
+        cache_ttl_s=task.cache.ttl_s if task.cache is not None else None,
+        cache_key=task.cache.key if task.cache is not None else None,
     )
 
 
@@ -120,7 +127,18 @@ def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
 
 def order_of(held: Held, chunk: Chunk) -> Order:
     """What a worker is told of a chunk."""
-    return Order(indexes=chunk.items, attempt=chunk.attempt, width=chunk.width, budget_s=held.shape.target_s)
+    return Order(
+        indexes=chunk.items,
+        attempt=chunk.attempt,
+        width=chunk.width,
+        budget_s=held.shape.target_s,
+        now_s=now_of(held),
+    )
+
+
+def now_of(held: Held) -> float:
+    """Seconds since 1970 for a task with ``cache``, by which it tells what results are too old; else 0."""
+    return 0.0 if held.results is None else held.results.now_s()
 
 
 def report_of(summary: Summary) -> ChunkReport:
@@ -134,6 +152,7 @@ def report_of(summary: Summary) -> ChunkReport:
         worker=summary.worker,
         context_bytes_decoded=summary.context_bytes_decoded,
         secrets=summary.secrets,
+        n_cached=summary.n_cached,
     )
 
 

@@ -16,6 +16,7 @@ from attune_ray.dispatch.worker.attempt import failed_rows
 from attune_ray.dispatch.worker.chunk import Order, run_chunk
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
 from attune_ray.dispatch.worker.sources import FileItems
@@ -35,6 +36,8 @@ class Spec:
         id: its own, whatever the run is called: what workers know an opened task run by.
         sources_ref: the action sources of the engine, which fill the worker's catalog.
         cache_bytes: encoded bytes of decoded context that a worker may keep.
+        known_ref: of a task with ``cache``, the results of earlier calls; None: there are none.
+        reused_bytes: of results that a process may keep for such a task.
     """
 
     id: str
@@ -42,6 +45,8 @@ class Spec:
     snapshot: Snapshot
     sources_ref: Any
     cache_bytes: int
+    known_ref: Any = None
+    reused_bytes: int = 0
 
 
 MAKE_ITEMS = b"items"
@@ -54,13 +59,13 @@ def to_bytes(order: Order) -> bytes:
     """An order as it travels: bytes, because Ray takes them as they are; a dataclass costs 0.15 ms a submission."""
     indexes = order.indexes
     bounds = (indexes.start, indexes.stop) if isinstance(indexes, range) else None
-    return encode((bounds, None if bounds else indexes, order.attempt, order.width, order.budget_s))
+    return encode((bounds, None if bounds else indexes, order.attempt, order.width, order.budget_s, order.now_s))
 
 
 def _order(told: bytes) -> Order:
-    bounds, singles, attempt, width, budget_s = decode(told)
+    bounds, singles, attempt, width, budget_s, now_s = decode(told)
     indexes = range(*bounds) if bounds is not None else tuple(singles)
-    return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s)
+    return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s, now_s=now_s)
 
 
 def _perform(spec: Spec | None, items: EncodedItems | FileItems | None, told: bytes) -> tuple[Any, Any]:
@@ -111,7 +116,8 @@ class _Process:
             self.opened.move_to_end(key)
             return self.opened[key]
         action = self.catalog(spec.sources_ref)[spec.program.action]
-        work = self.opened[key] = open_work(spec.program, action, items, self._context_of(spec))
+        context = self._context_of(spec)
+        work = self.opened[key] = open_work(spec.program, action, items, context, reuse=_reuse(spec))
         if len(self.opened) > _OPENED:
             self.opened.popitem(last=False)
         return work
@@ -140,6 +146,14 @@ class _Process:
         if key not in self.catalogs:
             self.catalogs[key] = Catalog(_sources(ref))
         return self.catalogs[key]
+
+
+def _reuse(spec: Spec) -> Reuse | None:
+    """Where a task with ``cache`` finds results of earlier calls."""
+    if spec.program.cache_ttl_s is None:
+        return None
+    known = Known({}, b"") if spec.known_ref is None else ray.get(spec.known_ref)
+    return Reuse(known=known, ttl_s=spec.program.cache_ttl_s, most_bytes=spec.reused_bytes)
 
 
 def _sources(ref: Any) -> tuple[Source, ...]:

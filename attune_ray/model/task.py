@@ -11,7 +11,7 @@ from attune_ray.model.placement import check_placement, warn_of_idle_placement
 from attune_ray.model.references import Kind
 from attune_ray.model.source import Map, Scalar, Sequence
 from attune_ray.model.transition import TransitionReader
-from attune_ray.model.workflow import OnItemError, Task, TaskType, Tolerate
+from attune_ray.model.workflow import Cache, OnItemError, Task, TaskType, Tolerate
 from attune_ray.values.item_source import ItemSource
 from attune_ray.values.words import did_you_mean
 
@@ -82,7 +82,7 @@ class _TaskReader:
             tolerate=(tolerate and read_tolerate(tolerate)) or Tolerate(),
             **self._placement(owner, kind, action),
             permission_set_refs=self._permission_sets(),
-            cache=cache and read_cache(cache, outline, owner),
+            cache=cache and _cache(cache, outline, owner, kind, action),
             tasks=subtasks,
             path=fields.path,
             location=fields.field.location,
@@ -195,6 +195,15 @@ def _action(field: Field) -> str | None:
         return text
     field.error(f"`{text}` is no action", hint="write `pack.action`, as `core.http_request`")
     return text
+
+
+def _cache(field: Field, outline: Outline, owner: Owner, kind: TaskType, action: str | None) -> Cache | None:
+    found = read_cache(field, outline, owner)
+    if kind is not TaskType.PARALLEL and action != "core.ask":
+        return found
+    reason = "each of its sub-tasks may have one" if kind is TaskType.PARALLEL else "people are asked every time"
+    field.warning(f"`cache` has no effect here: {reason}", hint="remove it")
+    return None
 
 
 def _timeout(field: Field | None, action: str | None) -> float | None:

@@ -109,6 +109,5 @@ class _Checker:
 def _unsupported(task: Task) -> dict[str, bool]:
     """Features of the language that the engine does not carry out, and whether the task uses them."""
     return {
-        "cache": task.cache is not None,
         "permission_set_refs": bool(task.permission_set_refs),
     }

@@ -57,7 +57,8 @@ class PlanTask:
         when, concurrency: compiled; None where the task has none (or a plain number of lanes).
         placement: ``{worker_selector, worker_affinity}``, compiled; None where it names no labels.
         reads_result: a transition reads ``result()``, not only whether the task succeeded.
-        references: what the templates that a worker renders read: its input, ``with_items``, ``retry.on_error``.
+        references: what the templates that a worker renders read: its input, ``with_items``, ``retry.on_error``,
+            ``cache.key``.
         is_fan_out: it has ``with_items``.
     """
 
@@ -203,6 +204,8 @@ def _references(task: Task) -> References:
     found = compile_value(dict(task.input)).references
     if task.with_items is not None:
         found |= compile_value(task.items_template).references
+    if task.cache is not None and task.cache.key is not None:
+        found |= compile_text(task.cache.key).references
     if task.retry is not None and task.retry.on_error is not None:
         found |= compile_condition(task.retry.on_error).references
     return found

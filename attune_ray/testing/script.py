@@ -7,10 +7,12 @@ from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, KeepsResults
+from attune_ray.dispatch.orders import Held, KeepsResults, now_of
+from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.attempt import Recorder
 from attune_ray.dispatch.worker.chunk import timed_out
 from attune_ray.dispatch.worker.program import Work
+from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.errors import AttuneError, InvalidParametersError, Location
 from attune_ray.expression import ItemContext, to_text
@@ -18,6 +20,7 @@ from attune_ray.model import apply_schema
 from attune_ray.plan import Chunk, Shape
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
+from attune_ray.testing.clock import ManualClock
 
 __all__ = ["Execution", "ScriptedExecutor", "scripted_action"]
 
@@ -61,6 +64,11 @@ def scripted_action(ref: str) -> Action:
     )
 
 
+def _inline() -> InlineExecutor:
+    limits = LimitSettings()
+    return InlineExecutor(FanOutSettings(), limits, ResultCache.of(ManualClock(), limits))
+
+
 @dataclass(slots=True)
 class ScriptedExecutor(KeepsResults):
     """Gives every attempt the outcome that its script says, after the virtual seconds that it says.
@@ -84,7 +92,7 @@ class ScriptedExecutor(KeepsResults):
     default_concurrency: int = 1
     executions: list[Execution] = field(default_factory=list)
     child_executions: list[Execution] = field(default_factory=list)
-    inline: InlineExecutor = field(default_factory=lambda: InlineExecutor(FanOutSettings(), LimitSettings()))
+    inline: InlineExecutor = field(default_factory=_inline)
     _orders: dict[int, TaskOrder] = field(default_factory=dict)
 
     async def open(self, order: TaskOrder) -> Held:
@@ -98,10 +106,11 @@ class ScriptedExecutor(KeepsResults):
     async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
         """Play the script of each item of a chunk."""
         work: Work = task.work
-        recorder = Recorder.of(work, chunk.items, chunk.attempt)
+        recorder, scopes = recording(work, chunk.items, attempt=chunk.attempt, now_s=now_of(task))
         began_s = asyncio.get_running_loop().time()
         unanswered = False
-        for row, (index, scope) in enumerate(work.scopes(chunk.items)):
+        for row, scope in scopes:
+            index = chunk.items[row] if work.program.is_fan_out else None
             unanswered = await self._attempt(task, recorder, row, index, scope)
         elapsed_s = asyncio.get_running_loop().time() - began_s
         summary = recorder.summary(elapsed_s=elapsed_s, worker="simulated")

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from attune_ray.actions import Action, Catalog, action, sources_of
+from attune_ray.bootstrap import SystemClock
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.orders import Held
+from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows
@@ -124,21 +126,34 @@ class Bench:
         return self.executor.result(held, succeeded=succeeded)
 
 
+def results(settings: Settings) -> ResultCache:
+    """An empty cache of results."""
+    return ResultCache.of(SystemClock(), settings.limits)
+
+
 def inline_bench(settings: Settings) -> Bench:
     """Chunks in this process."""
     catalog = Catalog(source for given in ACTIONS for source in sources_of(given))
-    return Bench("inline", InlineExecutor(settings.fan_out, settings.limits), catalog)
+    return Bench(
+        "inline",
+        InlineExecutor(settings.fan_out, settings.limits, results(settings)),
+        catalog,
+    )
 
 
 def ray_bench(settings: Settings) -> Bench:
     """Chunks on Ray."""
     catalog = Catalog(source for given in ACTIONS for source in sources_of(given))
-    return Bench("ray", RayExecutor(settings, catalog, Cluster(settings.ray)), catalog)
+    return Bench(
+        "ray",
+        RayExecutor(settings, catalog, Cluster(settings.ray), results(settings)),
+        catalog,
+    )
 
 
 def scripted_bench(settings: Settings) -> Bench:
     """Chunks that are played from scripts."""
-    inline = InlineExecutor(settings.fan_out, settings.limits)
+    inline = InlineExecutor(settings.fan_out, settings.limits, results(settings))
     return Bench("scripted", ScriptedExecutor(SCRIPTS, inline=inline), {ref: scripted_action(ref) for ref in SCRIPTS})
 
 
@@ -475,3 +490,41 @@ async def test_an_input_that_does_not_fit_is_refused_with_the_function_s_paramet
 
 def _listed(value: Any) -> Any:
     return list(value) if not isinstance(value, str | int | bool) else value
+
+
+async def test_the_result_of_a_call_that_was_made_is_reused_with_cache(bench: Bench) -> None:
+    """By a plain task and by a fan-out alike; ``cached`` and the report's count tell of it."""
+    cache = "action: contract.echo, cache: {ttl: 3600}"
+    first = await bench.view(f"{cache}, input: {{x: 1}}")
+    again = await bench.view(f"{cache}, input: {{x: 1}}")
+    held = await bench.open(f"{cache}, with_items: [0, 1, 2, {REFUSED}], input: {{x: '{{{{ item }}}}'}}")
+    (report,) = await bench.run(held, range(1, 4))
+    (rest,) = await bench.run(held, range(1))
+
+    assert ("cached" in first, again["cached"], again["x"], again["succeeded"]) == (False, True, 1, True)
+    assert (report.n_succeeded, report.n_failed, report.n_cached, rest.n_cached) == (2, 1, 1, 0)
+    assert list(bench.executor.result(held, succeeded=False).view()["results"]) == [{"x": 0}, {"x": 1}, {"x": 2}, None]
+
+
+async def test_what_failed_or_has_no_cache_is_not_reused(bench: Bench) -> None:
+    """Nor what another task without ``cache`` has found."""
+    task = f"action: contract.flaky, with_items: [1, {REFUSED}], input: {{x: '{{{{ item }}}}', flag: /nowhere}}"
+    for cache, expected in (("", 0), (", cache: {ttl: 60}", 0), (", cache: {ttl: 60}", 1), ("", 0)):
+        held = await bench.open(task + cache)
+        (report,) = await bench.run(held, range(2))
+        assert (report.n_failed, report.n_cached) == (1, expected)
+
+
+async def test_a_key_stands_for_the_input(bench: Bench) -> None:
+    """So that calls that differ in something else are the same one; a key without a value fails its item."""
+    cache = "cache: {ttl: 60, key: '{{ item.id }}'}"
+    items = "with_items: [{id: 1, at: 1}, {id: 1, at: 2}, {id: 2, at: 3}, {}]"
+    task = f"action: contract.echo, {items}, input: {{x: '{{{{ item }}}}'}}"
+    held = await bench.open(f"{task}, {cache}")
+
+    reports = await bench.run(held, range(1), range(1, 3), range(3, 4))
+
+    found = list(bench.executor.result(held, succeeded=False).view()["results"])
+    assert [found[0], found[2:]] == [{"x": {"id": 1, "at": 1}}, [{"x": {"id": 2, "at": 3}}, None]]
+    assert found[1] == found[0]
+    assert [(report.n_cached, report.n_failed) for report in reports] == [(0, 0), (1, 0), (0, 1)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from attune_ray.actions.output import Output
 from attune_ray.dispatch.worker.encoding import encode
@@ -41,6 +41,8 @@ class Summary:
         worker: host and process id, as ``host:pid``.
         context_bytes_decoded: encoded bytes of context that this chunk made its process decode.
         secrets: texts that failed items gave to parameters which are secret.
+        n_cached: items whose results were known.
+        fresh: digest → stored result object, of the calls of a task with ``cache`` that have succeeded.
     """
 
     n_succeeded: int
@@ -51,6 +53,8 @@ class Summary:
     worker: str = ""
     context_bytes_decoded: int = 0
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    n_cached: int = 0
+    fresh: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Recorder:
     secrets: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
-    def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> "Recorder":
+    def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> Self:
         """An empty recorder, with room for every item."""
         n_rows = len(indexes)
         rows = Rows(

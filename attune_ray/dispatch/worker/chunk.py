@@ -16,6 +16,7 @@ from attune_ray.actions.execution import CURRENT, Execution
 from attune_ray.actions.python import Kind
 from attune_ray.dispatch.worker.attempt import Recorder, Summary
 from attune_ray.dispatch.worker.program import Work
+from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
 from attune_ray.errors import ActionTimeoutError
@@ -40,22 +41,24 @@ class Order:
         attempt: 1-based, the same for all.
         width: items at once, for async and blocking actions; others run one after the other.
         budget_s: seconds after which no further item is started; the first always is.
+        now_s: seconds since 1970 when it was sent, for a task with ``cache``.
     """
 
     indexes: range | tuple[int, ...]
     attempt: int = 1
     width: int = 1
     budget_s: float = math.inf
+    now_s: float = 0.0
 
 
 def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
     """Run some items of a task in this process, from a thread without an event loop."""
     if work.action.kind is not Kind.SYNC:
         return _loop().run_until_complete(_run_watched(work, order))
-    recorder = Recorder.of(work, order.indexes, order.attempt)
+    recorder, scopes = _opened(work, order)
     began = time.perf_counter()
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
-        _run_in_turn(recorder, _scopes(work, order.indexes), watch, began + order.budget_s)
+        _run_in_turn(recorder, scopes, watch, began + order.budget_s)
     return _finished(recorder, began)
 
 
@@ -65,9 +68,9 @@ async def run_chunk_async(work: Work, order: Order, *, stops: _Faults = _OUR_STO
     Args:
         stops: what ends the chunk when it is raised; anything else is the outcome of an item.
     """
-    recorder = Recorder.of(work, order.indexes, order.attempt)
+    recorder, scopes = _opened(work, order)
     began = time.perf_counter()
-    scopes = _until(_scopes(work, order.indexes), began + order.budget_s)
+    scopes = _until(scopes, began + order.budget_s)
     width = max(1, min(order.width, len(order.indexes)))
     owner = asyncio.current_task()
     with _caller(work, n_threads=len(order.indexes)) as call:
@@ -95,6 +98,12 @@ async def _beat(watch: Watch, every_s: float) -> None:
         watch.end()
         watch.begin()
         await asyncio.sleep(every_s)
+
+
+def _opened(work: Work, order: Order) -> tuple[Recorder, _Scopes]:
+    """What collects the rows of a chunk, and its items that are to be run."""
+    scopes = _scopes(work, order.indexes)
+    return recording(work, order.indexes, attempt=order.attempt, now_s=order.now_s, scopes=scopes)
 
 
 def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:

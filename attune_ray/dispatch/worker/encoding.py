@@ -8,7 +8,7 @@ import orjson
 from attune_ray.errors import UnstorableResultError
 from attune_ray.expression import LazyList
 
-__all__ = ["decode", "encode"]
+__all__ = ["canonical", "decode", "encode"]
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _MAX_DEPTH = 200
@@ -22,6 +22,18 @@ def encode(value: Any) -> bytes:
     """
     try:
         return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except TypeError as error:
+        raise UnstorableResultError(_find_fault(value, "", 0) or str(error)) from None
+
+
+def canonical(value: Any) -> bytes:
+    """The same with sorted keys: equal for equal values.
+
+    Raises:
+        UnstorableResultError: a part of it is no JSON value.
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=_OPTIONS | orjson.OPT_SORT_KEYS)
     except TypeError as error:
         raise UnstorableResultError(_find_fault(value, "", 0) or str(error)) from None
 

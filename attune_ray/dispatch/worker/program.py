@@ -7,10 +7,19 @@ from typing import Any
 from attune_ray.actions.python import Action
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems, as_items
+from attune_ray.dispatch.worker.known import Reuse
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.sources import FileItems, open_source
 from attune_ray.errors import AttuneError
-from attune_ray.expression import ItemContext, References, Template, WorkflowContext, compile_condition, compile_value
+from attune_ray.expression import (
+    ItemContext,
+    References,
+    Template,
+    WorkflowContext,
+    compile_condition,
+    compile_text,
+    compile_value,
+)
 from attune_ray.values.item_source import ItemSource
 from attune_ray.values.secrets import NO_SECRETS, Secrets, secret_defaults, secret_parts
 
@@ -33,6 +42,8 @@ class Program:
         timeout_s: seconds for one attempt; None: no limit.
         grace_s: seconds that an overrun attempt has to end before its worker is killed.
         stops_on_error: the first item that fails for good ends its chunk.
+        cache_ttl_s: seconds for which the result of an earlier call may stand for one; None: never.
+        cache_key: a template of what identifies a call besides its action; None: its input does.
         now: what ``now()`` gives.
         seed: what ``uuid()`` and the idempotency keys are derived from: run, task and its number.
         secrets: of what it may read; error texts are masked by them.
@@ -52,6 +63,8 @@ class Program:
     now: str
     seed: str
     secrets: Secrets = NO_SECRETS
+    cache_ttl_s: float | None = None
+    cache_key: str | None = None
 
     @property
     def is_fan_out(self) -> bool:
@@ -65,6 +78,8 @@ class Work:
 
     Attributes:
         copies_input: every attempt gets an input of its own, because the context is the coordinator's.
+        reuse: where results of earlier calls are found; None: every call is made.
+        key: what identifies a call besides its action; None: its input does.
     """
 
     program: Program
@@ -74,6 +89,8 @@ class Work:
     context: WorkflowContext
     items: EncodedItems | FileItems | None
     copies_input: bool = False
+    reuse: Reuse | None = None
+    key: Template | None = None
 
     def scopes(self, indexes: Sequence[int]) -> Iterator[tuple[int | None, ItemContext]]:
         """Index and context of each item; a plain task has one, without an index."""
@@ -119,6 +136,7 @@ def open_work(
     open_context: OpenContext,
     *,
     copies_input: bool = False,
+    reuse: Reuse | None = None,
 ) -> Work:
     """Compile a program's templates and open the context that they read.
 
@@ -128,9 +146,12 @@ def open_work(
     """
     rendered = compile_value(dict(program.input), path="input")
     on_error = compile_condition(program.on_error, path="retry.on_error") if program.on_error is not None else None
+    key = compile_text(program.cache_key, path="cache.key") if program.cache_key is not None else None
     names = program.input if program.given is None else action.select(program.given)
     action.check(names.keys())
-    references = rendered.references | (on_error.references if on_error is not None else References())
+    references = rendered.references
+    for template in (on_error, key):
+        references |= template.references if template is not None else References()
     return Work(
         program=program,
         action=action,
@@ -139,6 +160,8 @@ def open_work(
         context=open_context(references),
         items=items,
         copies_input=copies_input,
+        reuse=reuse,
+        key=key,
     )
 
 
