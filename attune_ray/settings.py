@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, field
 
-__all__ = ["FanOutSettings", "LimitSettings", "RaySettings", "Settings"]
+__all__ = ["FanOutSettings", "LimitSettings", "RaySettings", "RecordingSettings", "Settings"]
 
 
 def _cores() -> int:
@@ -77,13 +77,31 @@ class LimitSettings:
     """Seconds that an overrun item has to end before its worker is killed."""
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """Where workers record their memory.
+
+    Attributes:
+        folder: an absolute path, for those on the coordinator's machine.
+        elsewhere: the name of a folder below the one for temporary files, for those on other machines.
+    """
+
+    folder: str
+    elsewhere: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of an engine."""
+    """All settings of an engine.
+
+    Attributes:
+        recording: has workers record their memory, which makes them several times slower; None: they do not.
+    """
 
     ray: RaySettings = field(default_factory=RaySettings)
     fan_out: FanOutSettings = field(default_factory=FanOutSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    recording: RecordingSettings | None = None
 
     @property
     def slots(self) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from attune_ray.cli.memory import memory
 from attune_ray.cli.run import run
 from attune_ray.cli.schema import schema
 from attune_ray.cli.validate import validate
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(validate)
 app.command()(schema)
+app.command()(memory)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  as typer calls it

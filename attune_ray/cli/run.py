@@ -48,7 +48,7 @@ def run(  # the signature is the usage
     as_json: Annotated[bool, typer.Option("--json", help="Print the result object and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option(help="No live view and no table.")] = False,
     memray: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Record the coordinator's memory into this folder.")
+        Path | None, typer.Option(metavar="DIR", help="Record the memory of coordinator and workers into this folder.")
     ] = None,
 ) -> None:
     """Run a workflow to its end.

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,8 +17,8 @@ from attune_ray.coordinator import RunResult
 from attune_ray.engine import RunStatus
 from attune_ray.errors import UsageError
 from attune_ray.model import Workflow
-from attune_ray.observe.memory import Recording
-from attune_ray.observe.report import render_memory
+from attune_ray.observe.recording import Recording
+from attune_ray.observe.report import render_memory, save_summary
 from attune_ray.observe.text import harmless
 from attune_ray.ports import Observer
 from attune_ray.settings import Settings
@@ -36,7 +36,7 @@ class Session:
         actions: module names and paths of .py files.
         packs: folders of packs; ``config``: a file of their configuration; ``keystore``: a file of secrets.
         out: where results go; all else goes to standard error.
-        memray: the folder for a recording of the coordinator's memory; None: there is none.
+        memray: the folder for recordings of memory; None: there is none.
     """
 
     actions: list[str]
@@ -64,7 +64,7 @@ class Session:
             packs=self.packs,
             config=self.config,
             keystore=self.keystore,
-            settings=self.settings,
+            settings=self.settings if recording is None else replace(self.settings, recording=recording.settings),
             observers=observers,
         )
         if isinstance(workflow, str):
@@ -77,13 +77,17 @@ class Session:
             with recording or contextlib.nullcontext():
                 if self.settings.ray.address is not None:
                     engine.connect()  # a wrong address is the usage's fault, not that of a task
-                code = self._run(interrupts.watched(engine.arun(workflow, parameters)), view)
-            if recording is not None:
-                self._print(render_memory(recording.report()), view)
-            return code
+                code, workers = self._run(interrupts.watched(engine.arun(workflow, parameters)), view)
+        if recording is not None:
+            self._report_memory(recording, workers, view)
+        return code
 
-    def _run(self, work: Coroutine[Any, Any, RunResult], view: View) -> ExitCode:
-        """Run and report; the result is let go of before Ray ends, so that none of it needs to be brought here."""
+    def _run(self, work: Coroutine[Any, Any, RunResult], view: View) -> tuple[ExitCode, set[str]]:
+        """Run and report; the result is let go of before Ray ends, so that none of it needs to be brought here.
+
+        Returns:
+            The exit code, and the workers that ran something.
+        """
         result = asyncio.run(work)
         view.close()
         if self.as_json:
@@ -96,7 +100,17 @@ class Session:
             view.say(line)
         if result.output and not self.as_json:
             self._print_json(result.secrets.masked(result.output))
-        return _CODES.get(result.status, ExitCode.FAILED)
+        workers = {worker for task in result.tasks.values() for worker in task.stats.workers if worker}
+        return _CODES.get(result.status, ExitCode.FAILED), workers
+
+    def _report_memory(self, recording: Recording, workers: set[str], view: View) -> None:
+        """Report what was recorded, when the workers have ended; a report that fails leaves the run as it was."""
+        try:
+            report = recording.report(workers)
+            self._print(render_memory(report), view)
+            save_summary(report)
+        except (OSError, UsageError) as error:
+            view.say(harmless(f"no memory report: {error}"))
 
     def _print(self, text: str, view: View) -> None:
         """A part of the report; standard output is kept clean where only the result belongs on it."""

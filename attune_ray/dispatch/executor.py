@@ -14,11 +14,12 @@ from attune_ray.dispatch.placement import Asked, asked_of
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.known import Known
 from attune_ray.dispatch.worker.program import Program
+from attune_ray.dispatch.worker.recording import RecordingOrder
 from attune_ray.dispatch.worker.stored import RayRows
 from attune_ray.errors import AttuneError, EngineError, PermanentError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, TaskOrder
-from attune_ray.settings import Settings
+from attune_ray.settings import RecordingSettings, Settings
 
 __all__ = ["RayExecutor"]
 
@@ -107,6 +108,7 @@ class RayExecutor(KeepsResults):
             cache_bytes=self.settings.limits.cache_bytes,
             known_ref=self._put_known(program),
             reused_bytes=self.settings.limits.reused_bytes,
+            recording=_recording(self.settings.recording),
         )
         return _put(spec)
 
@@ -185,6 +187,15 @@ async def _perform(remote: Any, spec_ref: Any, items_ref: Any, told: bytes) -> t
         raise EngineError(f"a worker failed outside any action: {error}") from error
     except ray.exceptions.RayError as error:
         raise WorkerCrashedError(_crash(error)) from error
+
+
+def _recording(settings: RecordingSettings | None) -> RecordingOrder | None:
+    """What workers are told of the recording of their memory, in the words of the cluster."""
+    if settings is None:
+        return None
+    from attune_ray.dispatch.remote import node_id  # noqa: PLC0415  imports ray
+
+    return RecordingOrder(folder=settings.folder, node=node_id(), elsewhere=settings.elsewhere)
 
 
 def _put(value: Any) -> Any:

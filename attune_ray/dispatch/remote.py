@@ -18,11 +18,12 @@ from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
+from attune_ray.dispatch.worker.recording import RecordingOrder, record
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
 from attune_ray.dispatch.worker.sources import FileItems
 from attune_ray.errors import AttuneError, UsageError
 
-__all__ = ["MAKE_ITEMS", "WARM_UP", "Spec", "perform", "to_bytes"]
+__all__ = ["MAKE_ITEMS", "WARM_UP", "Spec", "node_id", "perform", "to_bytes"]
 
 _OPENED = 16
 """Task runs that a worker keeps open: more fan-outs than that at once compile anew."""
@@ -38,6 +39,7 @@ class Spec:
         cache_bytes: encoded bytes of decoded context that a worker may keep.
         known_ref: of a task with ``cache``, the results of earlier calls; None: there are none.
         reused_bytes: of results that a process may keep for such a task.
+        recording: where workers record their memory; None: they do not.
     """
 
     id: str
@@ -47,12 +49,18 @@ class Spec:
     cache_bytes: int
     known_ref: Any = None
     reused_bytes: int = 0
+    recording: RecordingOrder | None = None
 
 
 MAKE_ITEMS = b"items"
 """The order to make the items of a fan-out."""
 WARM_UP = b"warm up"
 """The order to do nothing, which importing this module is a part of."""
+
+
+def node_id() -> str:
+    """The id of the node that this process is on."""
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def to_bytes(order: Order) -> bytes:
@@ -82,6 +90,8 @@ def _perform(spec: Spec | None, items: EncodedItems | FileItems | None, told: by
     """
     if spec is None:
         return None, None
+    if spec.recording is not None:
+        record(spec.recording, node_id())
     process = _process()
     if told == MAKE_ITEMS:
         return process.make_items(spec)

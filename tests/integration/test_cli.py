@@ -252,22 +252,3 @@ def test_a_failed_item_is_named_with_its_index_expression_and_reason(folder: Pat
     assert "task divide: 1 of 10000 item(s) failed" in err
     assert "  item 7,312 7312: input.x: {{ 1 / (item - 7312) }}: division by zero" in err
     assert "divide  failed  10,000       1" in out
-
-
-@pytest.mark.ray
-def test_memray_records_the_coordinator_and_draws_its_flamegraph(folder: Path) -> None:
-    """Peak heap and bytes per item in a small table; a second recording does not overwrite the first."""
-    (folder / "many.yaml").write_text(
-        "tasks: [{name: same, action: t.same, with_items: '{{ range(10000) }}', input: {x: '{{ item }}'}}]\n"
-    )
-    arguments = ("run", "many.yaml", "--actions", "acts.py", "--num-cpus", "2", "--memray", "memory")
-
-    code, out, _ = call(folder, *arguments)
-
-    assert code == 0
-    assert "peak heap of the coordinator" in out
-    assert "growth per item of 10,000" in out
-    assert "<html" in (folder / "memory" / "coordinator.html").read_text()[:1000]
-    again, _, err = call(folder, *arguments)
-    assert again == 2
-    assert "coordinator.bin exists already" in err

@@ -1,0 +1,192 @@
+"""``--memray`` and ``attune-ray memory``: coordinator and workers record themselves, whatever becomes of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_driver import CommandLine
+
+from attune_ray.observe.recording import Recording
+
+ACTIONS = """
+import attune_ray
+
+@attune_ray.action("t.same")
+def same(x):
+    return x
+"""
+DEADLY_RUN = """
+import os, signal, sys
+import attune_ray
+from attune_ray.settings import FanOutSettings, RaySettings, RecordingSettings, Settings
+
+@attune_ray.action("t.die")
+def die(x):
+    if x == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+settings = Settings(
+    ray=RaySettings(num_cpus=1),
+    fan_out=FanOutSettings(max_crashes=1),
+    recording=RecordingSettings(folder=sys.argv[1], elsewhere="nowhere"),
+)
+text = "tasks: [{name: all, action: t.die, with_items: [0, 1], input: {x: '{{ item }}'}}]"
+run = attune_ray.run(text, actions=[die], settings=settings)
+print(run.task("all").stats.n_failed, run.status.value)
+"""
+RECORDED_WORKER = """
+import os, sys
+from attune_ray.dispatch.worker.recording import RecordingOrder, record
+
+order = RecordingOrder(folder=sys.argv[1], node="here", elsewhere="attune-ray-memory-of-this-test")
+keep = record(order, sys.argv[2])
+kept = [bytearray(1_000) for _ in range(1_000)]
+print(os.getpid(), flush=True)
+sys.stdin.read()
+"""
+
+
+def call(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run the command line to its end: exit code, standard output, standard error."""
+    return CommandLine(arguments, folder).end()
+
+
+@pytest.mark.ray
+def test_a_recorded_run_reports_the_coordinator_and_its_workers(tmp_path: Path) -> None:
+    """One recording and one flamegraph each, a table, a summary; and the same again afterwards."""
+    (tmp_path / "acts.py").write_text(ACTIONS)
+    (tmp_path / "many.yaml").write_text(
+        "tasks: [{name: all, action: t.same, with_items: '{{ range(1000) }}', input: {x: '{{ item }}'}}]"
+    )
+    arguments = ("run", "many.yaml", "--actions", "acts.py", "--num-cpus", "1", "--memray", "memory")
+
+    code, out, _ = call(tmp_path, *arguments)
+
+    memory = tmp_path / "memory"
+    names = {path.stem for path in memory.glob("*.bin")}
+    workers = names - {"coordinator"}
+    summary = json.loads((memory / "summary.json").read_text())
+    assert code == 0
+    assert workers
+    assert {process["process"] for process in summary["processes"]} == names
+    assert all("<html" in (memory / f"{name}.html").read_text()[:1000] for name in names)
+    assert all(process["peak_heap_bytes"] > 10_000 and process["largest"] for process in summary["processes"])
+    assert summary["fan_out"]["n_items"] == 1_000
+    assert summary["elsewhere"] == []
+    assert "growth per item of 1,000" in out
+    assert all(worker in out for worker in workers)
+
+    shown, again, _ = call(tmp_path, "memory", "memory")
+    assert shown == 0
+    assert again.strip() in out
+
+    refused, _, err = call(tmp_path, *arguments)
+    assert refused == 2
+    assert "coordinator.bin exists already" in err
+
+
+@pytest.mark.ray
+def test_a_worker_that_dies_while_it_is_recorded_fails_neither_the_run_nor_the_report(tmp_path: Path) -> None:
+    """The guilty item fails alone, and the recordings of the dead are read up to their death."""
+    done = subprocess.run([sys.executable, "-c", DEADLY_RUN, str(tmp_path)], capture_output=True, text=True, check=True)
+
+    workers = summary_of(tmp_path)["processes"]
+    assert done.stdout.split() == ["1", "failed"]
+    assert len(workers) > 1  # the one that died had a successor
+    assert [worker["error"] for worker in workers] == [""] * len(workers)
+    assert min(worker["n_allocations"] for worker in workers) > 0
+
+
+def test_a_worker_that_left_no_file_keeps_it_on_its_machine(tmp_path: Path) -> None:
+    """The report says where."""
+    recording = Recording(tmp_path / "m")
+    with recording:
+        bytearray(1_000_000)
+
+    found = recording.report(["far:12"])
+
+    (elsewhere,) = found.elsewhere
+    assert elsewhere.startswith("far:/")
+    assert elsewhere.endswith(f"/{recording.settings.elsewhere}/worker-far-12.bin")
+
+
+def worker(folder: Path, node: str, **environment: str) -> "subprocess.Popen[str]":
+    """A process that records itself as workers do, and waits."""
+    return subprocess.Popen(
+        [sys.executable, "-c", RECORDED_WORKER, str(folder), node],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def killed(process: "subprocess.Popen[str]") -> int:
+    """Kill it once it has allocated; its id."""
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return pid
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """What ``attune-ray memory`` makes of recordings alone."""
+    code, _, err = call(folder, "memory", str(folder))
+    assert (code, err) == (0, "")
+    found: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return found
+
+
+def test_recordings_alone_are_enough_for_a_report_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    """Without a summary, of a process that was killed, beside a file that is no recording."""
+    pid = killed(worker(tmp_path, "here"))
+    (recording,) = tmp_path.glob(f"worker-*-{pid}.bin")
+    (tmp_path / "worker-broken-1.bin").write_bytes(b"no recording")
+
+    broken, dead = summary_of(tmp_path)["processes"]
+
+    assert "cannot be read" in broken["error"]
+    assert dead["process"].endswith(f"-{pid}")
+    assert dead["peak_heap_bytes"] >= 1_000_000
+    assert str(tmp_path).encode() not in recording.read_bytes()  # nor anything else of its command line
+    assert dead["largest"][0]["where"] == "<listcomp> (<string>:7)"
+
+
+def test_a_worker_on_another_node_keeps_its_recording_among_its_temporary_files(tmp_path: Path) -> None:
+    """It does not write into a folder of the coordinator's machine, which may not be there."""
+    pid = killed(worker(tmp_path / "not there", "another", TMPDIR=str(tmp_path)))
+
+    assert [path.name.endswith(f"-{pid}.bin") for path in tmp_path.glob("attune-ray-memory-of-this-test/*")] == [True]
+
+
+def test_a_worker_that_cannot_record_says_why_and_goes_on(tmp_path: Path) -> None:
+    """An action may record with memray itself: there is one recording per process."""
+    text = f"import memray\nwith memray.Tracker({str(tmp_path / 'own.dat')!r}):\n" + "".join(
+        f"    {line}\n" for line in RECORDED_WORKER.splitlines()
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text, str(tmp_path), "here"], capture_output=True, text=True, input="", check=False
+    )
+    killed(worker(tmp_path, "here"))
+
+    _, refused = summary_of(tmp_path)["processes"]
+
+    assert done.returncode == 0
+    assert refused["error"].startswith("not recorded: RuntimeError: ")
+
+
+@pytest.mark.parametrize(("name", "told"), [("empty", "holds no recording"), ("missing", "is no folder")])
+def test_a_folder_without_recordings_is_refused(tmp_path: Path, name: str, told: str) -> None:
+    """The path is named."""
+    (tmp_path / "empty").mkdir()
+
+    code, _, err = call(tmp_path, "memory", name)
+
+    assert code == 2
+    assert f"error: {name} {told}" in err
