@@ -73,6 +73,9 @@ class LimitSettings:
     """Results that tasks with ``cache`` keep in one engine, the oldest go first: with their index ~30 MB."""
     reused_bytes: int = 64 * 1024 * 1024
     """Encoded bytes of these: they are in the coordinator's memory, and put once per task run that may use them."""
+    link_local_hosts: tuple[str, ...] = ()
+    """Hosts, addresses and networks that ``core.http_request`` may reach although they are link-local or serve a
+    cloud's metadata: none, since such a service gives the machine's keys to whoever sends a request from it."""
     timeout_grace_s: float = 5.0
     """Seconds that an overrun item has to end before its worker is killed."""
 

@@ -19,12 +19,14 @@ class Execution:
         index: of the item; 0 for a plain task.
         attempt: 1-based.
         environment: variables that a script gets in addition.
+        allowed_hosts: hosts, addresses and networks that ``core.http_request`` may reach although they are link-local.
     """
 
     seed: str
     index: int = 0
     attempt: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    allowed_hosts: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

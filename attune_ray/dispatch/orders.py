@@ -86,6 +86,7 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
         secrets=_secrets(order),
         cache_ttl_s=task.cache.ttl_s if task.cache is not None else None,
         cache_key=task.cache.key if task.cache is not None else None,
+        allowed_hosts=limits.link_local_hosts,
     )
 
 

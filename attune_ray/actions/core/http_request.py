@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from attune_ray.actions.core.http_arguments import Request
+from attune_ray.actions.core.http_guard import guard_of, guarded
+from attune_ray.actions.execution import CURRENT
 from attune_ray.actions.output import Output
 from attune_ray.errors import PermanentError, TransientError
 
@@ -26,9 +28,10 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 _MAX_IDLE_CONNECTIONS = 8
 """Idle connections kept per client, of which each serves one request at a time."""
 
-_Kind = tuple[bool, int]
+_Kind = tuple[bool, int, tuple[str, ...]]
 _IDLE: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Kind, list["httpx.AsyncClient"]]] = WeakKeyDictionary()
-"""Clients that serve no request now, the last used one last, by what httpx fixes per client: verify and max_redirects.
+"""Clients that serve no request now, the last used one last, by what is fixed per client: verify, max_redirects, and
+what its guard lets pass.
 
 One client per request in flight, not one for all: httpx looks through all connections of a pool at each request, so
 1,000 requests of 50 ms, 256 at once, took 19 s over one client and 2 s so (2 cores, httpx 0.28).
@@ -75,7 +78,8 @@ async def http_request(
         a 404 is an answer, not a failure.
 
     Raises:
-        PermanentError: a parameter is invalid (the text names it), too many redirects, or too large an answer.
+        PermanentError: a parameter is invalid (the text names it), too many redirects, too large an answer, or an
+            address that is refused, see ``http_guard``.
         TransientError: the connection, TLS or the transfer failed, or the timeout passed.
     """
     request = Request.of(
@@ -111,20 +115,21 @@ async def _client(request: Request) -> "AsyncIterator[httpx.AsyncClient]":
     if loop not in _IDLE:
         for closed in [known for known in _IDLE if known.is_closed()]:
             del _IDLE[closed]  # its open connections refer to it: the weak key alone would never go
-    idle = _IDLE.setdefault(loop, {}).setdefault((request.verify_ssl, request.max_redirects), [])
-    client = idle.pop() if idle else _new_client(verify_ssl=request.verify_ssl, max_redirects=request.max_redirects)
+    kind = (request.verify_ssl, request.max_redirects, CURRENT.get().allowed_hosts)
+    idle = _IDLE.setdefault(loop, {}).setdefault(kind, [])
+    client = idle.pop() if idle else _new_client(*kind)
     try:
         yield client
     finally:
         idle.append(client)
 
 
-def _new_client(*, verify_ssl: bool, max_redirects: int) -> "httpx.AsyncClient":
+def _new_client(verify_ssl: bool, max_redirects: int, allowed: tuple[str, ...]) -> "httpx.AsyncClient":  # noqa: FBT001
     from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - see above
 
     import httpx  # noqa: PLC0415
 
-    return httpx.AsyncClient(
+    client = httpx.AsyncClient(
         verify=_tls(verify_ssl=verify_ssl),
         max_redirects=max_redirects,
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS),
@@ -132,6 +137,7 @@ def _new_client(*, verify_ssl: bool, max_redirects: int) -> "httpx.AsyncClient":
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=None,  # noqa: S113 - asyncio.timeout bounds the whole exchange; httpx's bound single reads
     )
+    return guarded(client, guard_of(allowed))
 
 
 @cache

@@ -161,7 +161,7 @@ async def _run_lane(
         timeout = asyncio.timeout(work.program.timeout_s)
         try:
             values = work.input_of(scope)
-            CURRENT.set(Execution(work.program.seed, recorder.rows.index[row], recorder.attempt))
+            CURRENT.set(_execution(recorder, row))
             async with timeout:
                 value = await call(values)
         except stops:
@@ -173,6 +173,11 @@ async def _run_lane(
             recorder.failed(row, scope, fault, (clock() - began) // 1000)
         else:
             recorder.returned(row, scope, value, (clock() - began) // 1000)
+
+
+def _execution(recorder: Recorder, row: int) -> Execution:
+    program, index = recorder.work.program, recorder.rows.index[row]
+    return Execution(program.seed, index, recorder.attempt, allowed_hosts=program.allowed_hosts)
 
 
 @contextlib.contextmanager

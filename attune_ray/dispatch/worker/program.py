@@ -47,6 +47,7 @@ class Program:
         now: what ``now()`` gives.
         seed: what ``uuid()`` and the idempotency keys are derived from: run, task and its number.
         secrets: of what it may read; error texts are masked by them.
+        allowed_hosts: link-local ones that HTTP requests may reach.
     """
 
     task: str
@@ -65,6 +66,7 @@ class Program:
     secrets: Secrets = NO_SECRETS
     cache_ttl_s: float | None = None
     cache_key: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
     @property
     def is_fan_out(self) -> bool:
