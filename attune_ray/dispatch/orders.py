@@ -11,6 +11,7 @@ from attune_ray.dispatch.worker.chunk import Order
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource
+from attune_ray.engine.pace import STRAGGLE_S
 from attune_ray.plan import Chunk, Shape
 from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, TaskOrder
@@ -115,6 +116,8 @@ def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
         lanes, lane_width = 1, min(lane_width, settings.inline_width)
     elif order.concurrency is not None and lane_width > 1:
         lanes = slots  # a chunk that waits for a slot would hold a share of the width and use none of it
+    if order.task.task.rate_limit is not None:
+        lanes, target_s = min(lanes, slots), min(target_s, STRAGGLE_S)  # a chunk starts as it is sent, or nearly so
     return Shape(
         lanes=lanes,
         slots=slots,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from attune_ray.engine import retry
 from attune_ray.engine.commands import Command, FailChunk, StartTimer, SubmitChunk
 from attune_ray.engine.events import ChunkDone, ChunkLost, Outcome, TimerFired
+from attune_ray.engine.pace import TICK
 from attune_ray.engine.state import FanOut, TaskRun
 from attune_ray.plan import Chunk, PlanTask
 from attune_ray.plan.chunks import next_size, split
@@ -17,11 +18,14 @@ _ROUNDING = 1e-6  # 29 % of 100 items are 29, not 28.999999999999996
 def feed(run: TaskRun, fan_out: FanOut) -> list[Command]:
     """Fill the free lanes: first chunks that are due again, then new ones in the order of their items."""
     commands: list[Command] = []
-    while fan_out.free_widths and (fan_out.ready or _has_more(fan_out)):
+    pace = fan_out.pace
+    while fan_out.free_widths and (fan_out.ready or _has_more(fan_out)) and not (pace and pace.is_spent):
         width = fan_out.free_widths.pop()
         chunk = _ready_chunk(fan_out, width) if fan_out.ready else _next_chunk(fan_out, width)
         fan_out.in_flight[chunk.id] = chunk
         commands.append(SubmitChunk(run.id, chunk))
+        if pace is not None and pace.send(chunk.id, len(chunk.items)):
+            commands.append(StartTimer(run.id, TICK, pace.tick_s))
     return commands
 
 
@@ -37,6 +41,8 @@ def chunk_done(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkDone) 
     if task.stops_on_error and fan_out.n_failed > _tolerated(task, fan_out):
         stop(fan_out)
     _put_back(fan_out, chunk, n_ended)
+    if fan_out.pace is not None:
+        fan_out.pace.give_back(chunk.id, len(chunk.items) - n_ended)
     if not again:
         return []
     if fan_out.stopped:
@@ -68,8 +74,10 @@ def chunk_lost(run: TaskRun, fan_out: FanOut, event: ChunkLost, *, max_crashes: 
 
 
 def timer_fired(fan_out: FanOut, event: TimerFired) -> None:
-    """The delay before another attempt is over."""
-    if event.chunk is not None and (chunk := fan_out.waiting.pop(event.chunk, None)) is not None:
+    """The delay before another attempt is over; or a tick of the rate limit has come."""
+    if event.chunk == TICK and fan_out.pace is not None:
+        fan_out.pace.tick()
+    elif event.chunk is not None and (chunk := fan_out.waiting.pop(event.chunk, None)) is not None:
         fan_out.ready.append(chunk)
 
 
@@ -124,7 +132,7 @@ def _next_chunk(fan_out: FanOut, width: int) -> Chunk:
 
 
 def _size(fan_out: FanOut, remaining: int, width: int) -> int:
-    return next_size(
+    size = next_size(
         fan_out.shape,
         n_items=fan_out.n_items,
         remaining=remaining,
@@ -132,6 +140,7 @@ def _size(fan_out: FanOut, remaining: int, width: int) -> int:
         last_items=fan_out.largest_chunk,
         item_s=fan_out.item_s,
     )
+    return size if fan_out.pace is None else min(size, fan_out.pace.share(len(fan_out.free_widths) + 1))
 
 
 def _take_back(fan_out: FanOut, chunk_id: int) -> Chunk:

@@ -37,7 +37,8 @@ a loop and of a task that runs but once starts in every round of the loop.
 
 * items of a fan-out are each in exactly one place: not handed out, in flight, waiting, or counted as ended;
 * the widths of the chunks in flight never sum to more than ``concurrency``, and each lane is either free or in flight;
-* a task run that is live waits for a fact: a lane is never free while there is something to send;
+* a task run that is live waits for a fact: a lane is never free while there is something to send, unless a
+  ``rate_limit`` waits for its tick (``pace.py``);
 * a live run is in ``live``, an ended one is not; a finished run has none.
 """
 
@@ -58,6 +59,7 @@ from attune_ray.engine.events import (
     TimerFired,
     TransitionsEvaluated,
 )
+from attune_ray.engine.pace import Pace
 from attune_ray.engine.status import Phase, RunStatus, TaskStatus
 from attune_ray.errors import EngineError
 from attune_ray.plan import Chunk, ChunkId, Plan, PlanTask, Shape
@@ -84,6 +86,8 @@ class FanOut:
 
     n_items: int
     shape: Shape
+    pace: Pace | None = None
+    """What its ``rate_limit`` lets start; None: it has none."""
     free_widths: list[int] = field(init=False)
     next_index: int = 0
     in_flight: dict[ChunkId, Chunk] = field(default_factory=dict)
@@ -227,7 +231,8 @@ def _validate_fan_out(run: TaskRun, fan_out: FanOut) -> None:
     _check(len(indexes) == len(set(indexes)), run, "holds an item twice")
     lanes = sorted(fan_out.free_widths + [chunk.width for chunk in fan_out.in_flight.values()])
     _check(lanes == sorted(widths(fan_out.shape)), run, "has lost or doubled lanes")
-    _check(not fan_out.free_widths or not (fan_out.ready or not_handed_out), run, "is idle")
+    waits_for_tick = fan_out.pace is not None and fan_out.pace.is_spent and fan_out.pace.is_ticking
+    _check(not fan_out.free_widths or not (fan_out.ready or not_handed_out) or waits_for_tick, run, "is idle")
     if fan_out.shape.width is not None:
         width = sum(chunk.width for chunk in fan_out.in_flight.values())
         _check(width <= fan_out.shape.width, run, f"runs {width} items at once of {fan_out.shape.width}")

@@ -17,6 +17,7 @@ from attune_ray.engine.events import (
     TimerFired,
     TransitionsEvaluated,
 )
+from attune_ray.engine.pace import TICK, Pace
 from attune_ray.engine.state import DUE, FanOut, RunState, TaskRun
 from attune_ray.engine.status import Phase, RunStatus, TaskStatus
 from attune_ray.errors import IllegalTransitionError
@@ -114,6 +115,8 @@ def _phase_of(event: Event) -> Phase:
 def _is_unknown(run: TaskRun, event: Event) -> bool:
     """Whether a fact is about a chunk that was never made."""
     chunk = getattr(event, "chunk", None)
+    if isinstance(event, TimerFired) and chunk == TICK:
+        return run.fan_out is not None and run.fan_out.pace is None
     return chunk is not None and run.fan_out is not None and not 0 < chunk <= run.fan_out.n_chunks
 
 
@@ -122,6 +125,8 @@ def _is_repeated(run: TaskRun, event: Event) -> bool:
     held = run.fan_out
     if isinstance(event, ChunkDone | ChunkLost):
         return held is None or event.chunk not in held.in_flight
+    if isinstance(event, TimerFired) and event.chunk == TICK:
+        return held is None or held.pace is None or not held.pace.is_ticking
     if isinstance(event, TimerFired) and event.chunk is not None:
         return held is None or event.chunk not in held.waiting
     return False
@@ -178,7 +183,7 @@ def _timer_fired(state: RunState, run: TaskRun, event: TimerFired) -> list[Comma
 
 
 def _prepared(state: RunState, run: TaskRun, event: TaskPrepared) -> list[Command]:
-    run.fan_out = held = FanOut(event.n_items, event.shape)
+    run.fan_out = held = FanOut(event.n_items, event.shape, Pace.of(state.plan_of(run.id).task.rate_limit))
     run.phase = Phase.RUNNING
     if state.cancelling:
         fan_out.stop(held)

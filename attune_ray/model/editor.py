@@ -100,6 +100,10 @@ _TASK: Final[Table] = {
             {"type": "string", "pattern": r"^\s*(0*100(\.0+)?|0*\d{1,2}(\.\d+)?)\s*%\s*$"},
         ),
     ),
+    "rate_limit": (
+        "Most items that start per second, minute or hour over the whole cluster, as 50/s.",
+        {"type": "string", "pattern": r"^\s*(?=.*[1-9].*/)\d{1,9}(\.\d{1,9})?\s*/\s*[smh]\s*$"},
+    ),
     "retry": ("Extra attempts after a failed one.", _ref("retry")),
     "timeout": ("Seconds for one attempt; 0: no limit.", {**_SECONDS, "default": 300}),
     "delay": ("Seconds to wait before the task starts.", {**_SECONDS, "default": 0}),

@@ -1,4 +1,4 @@
-"""The small maps of a task: ``retry``, ``tolerate``, ``cache``, ``resources``, and files in ``with_items``."""
+"""The small values of a task: ``retry``, ``tolerate``, ``rate_limit``, ``cache``, ``resources``, files of items."""
 
 import re
 
@@ -6,13 +6,15 @@ from attune_ray.model.fields import Field, Fields
 from attune_ray.model.outline import Moment, Outline, Owner
 from attune_ray.model.references import Kind
 from attune_ray.model.source import Scalar, Sequence
-from attune_ray.model.workflow import Backoff, Cache, Resources, Retry, Tolerate
+from attune_ray.model.workflow import Backoff, Cache, RateLimit, Resources, Retry, Tolerate
 from attune_ray.values.item_source import Compression, FileFormat, ItemSource
 
-__all__ = ["read_cache", "read_resources", "read_retry", "read_source", "read_tolerate"]
+__all__ = ["read_cache", "read_rate_limit", "read_resources", "read_retry", "read_source", "read_tolerate"]
 
 _MAX_RETRIES = 100
 _LEAST_SHARE = 0.0001
+_RATE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*/\s*([smh])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
 
@@ -68,6 +70,16 @@ def read_tolerate(field: Field) -> Tolerate | None:
         return None
     items = field.integer(least=0)
     return None if items is None else Tolerate(items=items)
+
+
+def read_rate_limit(field: Field) -> RateLimit | None:
+    """``rate_limit: 50/s``; also per ``m`` and per ``h``."""
+    text = field.node.text.strip() if isinstance(field.node, Scalar) else ""
+    rate = _RATE.fullmatch(text)
+    if rate is None or float(rate[1]) == 0:
+        field.error("must be a number of starts above 0 per s, m or h", hint="write `50/s`, `100/m` or `1000/h`")
+        return None
+    return RateLimit(float(rate[1]) / _UNITS_S[rate[2]])
 
 
 def read_cache(field: Field, outline: Outline, owner: Owner) -> Cache | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attune_ray.model.fields import Field, Fields
-from attune_ray.model.options import read_cache, read_resources, read_retry, read_source, read_tolerate
+from attune_ray.model.options import read_cache, read_rate_limit, read_resources, read_retry, read_source, read_tolerate
 from attune_ray.model.outline import Moment, Outline, Owner, Seat
 from attune_ray.model.placement import check_placement, warn_of_idle_placement
 from attune_ray.model.references import Kind
@@ -24,7 +24,7 @@ RESERVED_NAMES = frozenset(
 _ACTION = re.compile(r"[^\s.{}]+(\.[^\s.{}]+)+")
 _DEFAULT_TIMEOUT_S = 300.0
 _PLACEMENT = ("worker_selector", "worker_tolerations", "worker_affinity")
-_FAN_OUT_ONLY = ("batch_size", "concurrency", "on_item_error", "tolerate")
+_FAN_OUT_ONLY = ("batch_size", "concurrency", "on_item_error", "tolerate", "rate_limit")
 
 
 def read_tasks(field: Field, outline: Outline, *, in_fan_out: bool = False) -> tuple[Task, ...]:
@@ -62,7 +62,7 @@ class _TaskReader:
         owner = Owner(name, fan_out=self.in_fan_out or items is not None)
         kind, action, subtasks = self._work(owner)
         batch_size, retry, join = fields.take("batch_size"), fields.take("retry"), fields.take("join")
-        cache, timeout = fields.take("cache"), fields.take("timeout")
+        cache, timeout, rate_limit = fields.take("cache"), fields.take("timeout"), fields.take("rate_limit")
         on_item_error, tolerate, delay = fields.take("on_item_error"), fields.take("tolerate"), fields.take("delay")
         task = Task(
             name=name,
@@ -80,6 +80,7 @@ class _TaskReader:
             next=TransitionReader(outline, owner, self.group).read(fields),
             on_item_error=(on_item_error and on_item_error.choice(OnItemError)) or OnItemError.CONTINUE,
             tolerate=(tolerate and read_tolerate(tolerate)) or Tolerate(),
+            rate_limit=rate_limit and read_rate_limit(rate_limit),
             **self._placement(owner, kind, action),
             permission_set_refs=self._permission_sets(),
             cache=cache and _cache(cache, outline, owner, kind, action),

@@ -13,6 +13,7 @@ __all__ = [
     "Cache",
     "CancellationPolicy",
     "OnItemError",
+    "RateLimit",
     "Resources",
     "Retry",
     "Task",
@@ -77,6 +78,13 @@ class Tolerate:
 
     items: int = 0
     share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Most items of a fan-out that start per second, over all workers; above 0."""
+
+    per_second: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +156,7 @@ class Task:
     next: tuple[Transition, ...] = ()
     on_item_error: OnItemError = OnItemError.CONTINUE
     tolerate: Tolerate = Tolerate()
+    rate_limit: RateLimit | None = None
     resources: Resources | None = None
     worker_selector: Any = None
     worker_tolerations: Any = None

@@ -28,6 +28,7 @@ tasks:
     concurrency: auto
     on-item-error: stop
     tolerate: 10%
+    rate-limit: 1.5/m
     retry: {count: 1, delay: 1, backoff: linear, max-delay: 2, on_error: "{{ true }}"}
     cache: {ttl: 1, key: k}
     resources: {num_cpus: 0.5, num-gpus: 0, memory: 512MiB}
@@ -147,6 +148,9 @@ def test_every_field_is_described() -> None:
         TASK % "retry: 3",
         TASK % "retry: {count: 101}",
         TASK % "retry: {count: 1, backoff: exponental}",
+        TASK % "rate_limit: 0.0/s",
+        TASK % "rate_limit: 5/day",
+        TASK % "rate_limit: 50",
         TASK % "cache: {ttl: 0}",
         TASK % "resources: {memory: 1 potato}",
         TASK % "resources: {num_cpus: -1}",
