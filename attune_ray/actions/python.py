@@ -4,7 +4,7 @@ import enum
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from attune_ray.errors import PermanentError, UsageError
 
@@ -27,6 +27,7 @@ class _Mark:
     ref: str
     blocking: bool
     inline: bool
+    batch: Literal["arrow"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Action:
         parameters: their JSON Schema object, where it is known.
         origin: the file that defines it, where that is not the function's own.
         width: items at once per slot at the most; None: as many as its kind may.
+        batch: how it takes an item of several rows: as a list (None), or as an Arrow record batch.
+        takes_native: it is a Python function, which takes tables and arrays as they are; others take JSON.
     """
 
     ref: str
@@ -54,6 +57,8 @@ class Action:
     parameters: Mapping[str, Any] | None = None
     origin: str = ""
     width: int | None = None
+    batch: Literal["arrow"] | None = None
+    takes_native: bool = False
 
     def select(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the run's parameters that the function takes: the input of a task that names none."""
@@ -72,13 +77,16 @@ class Action:
         raise PermanentError(f"{self.ref}: {' and '.join(faults)}; its parameters are {self.signature}")
 
 
-def action(ref: str, *, blocking: bool = False, inline: bool = False) -> Callable[[_Function], _Function]:
+def action(
+    ref: str, *, blocking: bool = False, inline: bool = False, batch: Literal["arrow"] | None = None
+) -> Callable[[_Function], _Function]:
     """Make a function an action of workflows; the function itself stays as it is.
 
     Args:
         ref: ``pack.name``, as tasks name it.
         blocking: it waits for something (a socket, a process) and may run in threads, many at once per worker.
         inline: it takes well below a millisecond, or only awaits, and runs in the coordinator instead of a worker.
+        batch: ``"arrow"``: what ``{{ item }}`` gives it is a ``pyarrow.RecordBatch`` of ``batch_size`` rows.
 
     >>> @action("text.shout")
     ... def shout(text: str) -> str:
@@ -90,12 +98,15 @@ def action(ref: str, *, blocking: bool = False, inline: bool = False) -> Callabl
     if not (pack and dot and name):
         raise UsageError(f"action {ref!r}: a reference is 'pack.name'")
 
+    if batch not in {None, "arrow"}:
+        raise UsageError(f"action {ref!r}: batch is 'arrow', or left out; it is {batch!r}")
+
     def mark(function: _Function) -> _Function:
         if blocking and inspect.iscoroutinefunction(function):
             raise UsageError(f"action {ref!r}: an async function is never blocking")
         if inline and not inspect.iscoroutinefunction(function) and blocking:
             raise UsageError(f"action {ref!r}: a blocking function would stop the coordinator, so it cannot be inline")
-        setattr(function, _MARK, _Mark(ref, blocking, inline))
+        setattr(function, _MARK, _Mark(ref, blocking, inline, batch))
         return function
 
     return mark
@@ -117,6 +128,8 @@ def from_function(function: Callable[..., Any], *, ref: str | None = None, inlin
         names=None if takes_any else frozenset(p.name for p in named),
         required=frozenset(p.name for p in named if p.default is p.empty),
         signature=_readable(named, takes_any=takes_any),
+        batch=mark.batch,
+        takes_native=ref is None,
     )
 
 

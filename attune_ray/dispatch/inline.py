@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.chunk import run_chunk_async
-from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.known import Reuse
 from attune_ray.dispatch.worker.program import Program, encode_items, open_work
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews
-from attune_ray.dispatch.worker.sources import FileItems
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.expression import WorkflowContext
 from attune_ray.plan import Chunk
@@ -57,7 +56,7 @@ class InlineExecutor(KeepsResults):
         return task.keep(chunk, LocalRows(rows), summary)
 
 
-async def _items(program: Program, context: WorkflowContext) -> EncodedItems | FileItems:
+async def _items(program: Program, context: WorkflowContext) -> Items:
     """The items of a fan-out; counting those of files takes its time, in which the loop goes on."""
     if isinstance(program.with_items, ItemSource):
         return await asyncio.to_thread(encode_items, program, lambda _: context)

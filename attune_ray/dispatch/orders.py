@@ -28,7 +28,7 @@ class Held:
 
     Attributes:
         work: what its chunks are run with; the executor's own.
-        items: the EncodedItems or FileItems, or a reference to them; None for a plain task.
+        items: the items themselves, or a reference to them; None for a plain task.
         results: where those of its calls are kept, if its task has ``cache``.
     """
 

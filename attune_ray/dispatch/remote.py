@@ -15,12 +15,11 @@ from attune_ray.actions import Catalog, Source
 from attune_ray.dispatch.worker.attempt import failed_rows
 from attune_ray.dispatch.worker.chunk import Order, run_chunk
 from attune_ray.dispatch.worker.encoding import decode, encode
-from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
 from attune_ray.dispatch.worker.recording import RecordingOrder, record
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
-from attune_ray.dispatch.worker.sources import FileItems
 from attune_ray.errors import AttuneError, UsageError
 
 __all__ = ["MAKE_ITEMS", "WARM_UP", "Spec", "node_id", "perform", "to_bytes"]
@@ -76,7 +75,7 @@ def _order(told: bytes) -> Order:
     return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s, now_s=now_s)
 
 
-def _perform(spec: Spec | None, items: EncodedItems | FileItems | None, told: bytes) -> tuple[Any, Any]:
+def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[Any, Any]:
     """Run a chunk, or make the items of a fan-out.
 
     Args:
@@ -119,7 +118,7 @@ class _Process:
     opened: OrderedDict[str, Work] = field(default_factory=OrderedDict)
     catalogs: dict[bytes, Catalog] = field(default_factory=dict)
 
-    def work(self, spec: Spec, items: EncodedItems | FileItems | None) -> Work:
+    def work(self, spec: Spec, items: Items | None) -> Work:
         """A task run opened in this process: the first of its chunks does so."""
         key = spec.id
         if key in self.opened:

@@ -64,7 +64,15 @@ class _Checker:
                 path=path,
                 hint=self._catalog.suggestion(task.action),
             )
-        elif task.input:
+            return
+        if action.batch is not None and (task.with_items is None or task.batch_size is None):
+            yield Problem(
+                message=f"{action.ref} takes batches of items, and task {task.name!r} makes none",
+                location=task.location,
+                path=task.path,
+                hint="add `with_items` and `batch_size: 1000`, or leave `batch=` out of the action",
+            )
+        if task.input:
             yield from self._misfits(task, action)
         else:
             yield from self._unmet(task, action)

@@ -11,7 +11,7 @@ from attune_ray.errors import ActionError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["rows_of", "values_of"]
+__all__ = ["columns_of", "rows_of", "values_of"]
 
 
 def rows_of(table: "pa.Table | pa.RecordBatch") -> list[dict[str, Any]]:
@@ -20,11 +20,20 @@ def rows_of(table: "pa.Table | pa.RecordBatch") -> list[dict[str, Any]]:
     Raises:
         ActionError: a column has no JSON form.
     """
-    names = table.schema.names
-    columns = [values_of(column, name) for name, column in zip(names, table.columns, strict=True)]
+    columns = columns_of(table)
     if not columns:
         return [{} for _ in range(table.num_rows)]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def columns_of(table: "pa.Table | pa.RecordBatch") -> dict[str, list[Any]]:
+    """The columns as lists.
+
+    Raises:
+        ActionError: a column has no JSON form.
+    """
+    names = table.schema.names
+    return {name: values_of(column, name) for name, column in zip(names, table.columns, strict=True)}
 
 
 def values_of(column: "pa.Array | pa.ChunkedArray", name: str) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from attune_ray.actions.output import Output
 from attune_ray.dispatch.worker.encoding import encode
+from attune_ray.dispatch.worker.native import as_native
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.results import TaskView
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
@@ -106,7 +107,8 @@ class Recorder:
         self._fail(row, scope, stored, duration_us, error)
 
     def _record_output(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
-        output = value if isinstance(value, Output) else Output(data=value)
+        native = None if self.work.program.is_fan_out or isinstance(value, Output) else as_native(value)
+        output = value if isinstance(value, Output) else Output(data=value if native is None else None)
         stored = stored_output(output, duration_us, is_python=not isinstance(value, Output))
         if output.exit_code != 0 or output.error is not None:
             stored["error"] = self._shown(stored["error"], scope)
@@ -114,6 +116,7 @@ class Recorder:
             return
         text_or_data = output.stdout if output.data is None else output.data
         self.rows.data[row] = encode(text_or_data) if self.work.program.is_fan_out else _encoded(stored)
+        self.rows.native = native
         self.rows.status[row] = SUCCEEDED
         self.rows.duration_us[row] = duration_us
         self.n_succeeded += 1

@@ -1,11 +1,13 @@
 """Values of the workflow as JSON bytes."""
 
 import json
+import sys
 from typing import Any
 
 import orjson
 
-from attune_ray.errors import UnstorableResultError
+from attune_ray.dispatch.worker.arrow_rows import columns_of, values_of
+from attune_ray.errors import ActionError, UnstorableResultError
 from attune_ray.expression import LazyList
 
 __all__ = ["canonical", "decode", "encode"]
@@ -48,6 +50,13 @@ def _plain(value: Any) -> Any:
         return list(value)
     if isinstance(value, (set, frozenset)):
         raise TypeError("a set has no order")
+    if (pd := sys.modules.get("pandas")) is not None and isinstance(value, pd.DataFrame | pd.Series):
+        return value.to_dict("list") if isinstance(value, pd.DataFrame) else value.to_list()
+    if (pa := sys.modules.get("pyarrow")) is not None:
+        if isinstance(value, pa.Table | pa.RecordBatch):
+            return columns_of(value)
+        if isinstance(value, pa.Array | pa.ChunkedArray):
+            return values_of(value, "")
     raise TypeError(type(value).__name__)
 
 
@@ -76,7 +85,9 @@ def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR09
 def _fault_of_leaf(value: Any, where: str) -> str | None:
     try:
         orjson.dumps(value, default=_plain, option=_OPTIONS)
-    except TypeError:
+    except TypeError as error:
+        if isinstance(error.__cause__, ActionError):
+            return f"{where}: {error.__cause__}"
         kind = type(value)
         name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         hint = "; it is no valid Unicode" if isinstance(value, str) else ""

@@ -2,12 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, Self, runtime_checkable
 
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.expression import LazyList
 
-__all__ = ["EncodedItems", "as_items"]
+__all__ = ["EncodedItems", "Items", "as_items"]
+
+
+@runtime_checkable
+class Items(Protocol):
+    """The items of a fan-out, wherever they are."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def take(self, indexes: Sequence[int]) -> Iterable[Any]:
+        """The decoded items of a range, or of single indexes."""
+
+    def to_shared(self) -> Self:
+        """The same in buffers that other processes map instead of copying."""
+
+    def detached(self) -> Self:
+        """The same in memory of this process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attune_ray.actions.python import Action
+from attune_ray.dispatch.worker.binding import Bound, bind
 from attune_ray.dispatch.worker.encoding import decode, encode
-from attune_ray.dispatch.worker.items import EncodedItems, as_items
+from attune_ray.dispatch.worker.items import EncodedItems, Items, as_items
 from attune_ray.dispatch.worker.known import Reuse
+from attune_ray.dispatch.worker.native import Columns
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.sources import FileItems, open_source
+from attune_ray.dispatch.worker.table_items import ItemBatches, TableItems
 from attune_ray.errors import AttuneError
 from attune_ray.expression import (
     ItemContext,
@@ -79,6 +82,8 @@ class Work:
     """A task run opened in this process: all that its chunks share.
 
     Attributes:
+        input: what is rendered of its input.
+        bound: what is not: tables, arrays and batches.
         copies_input: every attempt gets an input of its own, because the context is the coordinator's.
         reuse: where results of earlier calls are found; None: every call is made.
         key: what identifies a call besides its action; None: its input does.
@@ -89,7 +94,8 @@ class Work:
     input: Template
     on_error: Template | None
     context: WorkflowContext
-    items: EncodedItems | FileItems | None
+    items: Items | None
+    bound: Bound = field(default_factory=Bound)
     copies_input: bool = False
     reuse: Reuse | None = None
     key: Template | None = None
@@ -109,11 +115,12 @@ class Work:
             EvaluationError: a template has no value.
             ActionError: its item cannot be read.
         """
-        if isinstance(self.items, FileItems) and isinstance(scope.item, Unreadable):
+        if isinstance(self.items, FileItems | ItemBatches) and isinstance(scope.item, Unreadable):
             raise scope.item.error
         given = self.program.given
         values: dict[str, Any] = self.input.render(scope) if given is None else self.action.select(given)
-        return decode(encode(values)) if self.copies_input else values
+        values = decode(encode(values)) if self.copies_input else values
+        return {**values, **self.bound.values(getattr(scope, "item", None))} if self.bound else values
 
     def secrets_of(self, scope: ItemContext) -> Secrets:
         """What the action takes as secrets, for an item whose attempt has failed: evaluated anew, which gives the same.
@@ -134,7 +141,7 @@ class Work:
 def open_work(
     program: Program,
     action: Action,
-    items: EncodedItems | FileItems | None,
+    items: Items | None,
     open_context: OpenContext,
     *,
     copies_input: bool = False,
@@ -146,28 +153,32 @@ def open_work(
         ExpressionError: a template cannot be compiled.
         PermanentError: the action does not take an input of these names.
     """
-    rendered = compile_value(dict(program.input), path="input")
+    whole = compile_value(dict(program.input), path="input")
     on_error = compile_condition(program.on_error, path="retry.on_error") if program.on_error is not None else None
     key = compile_text(program.cache_key, path="cache.key") if program.cache_key is not None else None
     names = program.input if program.given is None else action.select(program.given)
     action.check(names.keys())
-    references = rendered.references
+    references = whole.references
     for template in (on_error, key):
         references |= template.references if template is not None else References()
+    context = open_context(references)
+    bound = bind(program.input, action, context)
+    unbound = {name: value for name, value in program.input.items() if name not in bound}
     return Work(
         program=program,
         action=action,
-        input=rendered,
+        input=compile_value(unbound, path="input") if bound else whole,
         on_error=on_error,
-        context=open_context(references),
-        items=items,
+        context=context,
+        items=ItemBatches(items) if action.batch is not None and items is not None else items,
+        bound=bound,
         copies_input=copies_input,
         reuse=reuse,
         key=key,
     )
 
 
-def encode_items(program: Program, open_context: OpenContext) -> EncodedItems | FileItems:
+def encode_items(program: Program, open_context: OpenContext) -> Items:
     """Evaluate ``with_items`` where its data is.
 
     Raises:
@@ -182,4 +193,6 @@ def encode_items(program: Program, open_context: OpenContext) -> EncodedItems | 
     value = template.render(open_context(template.references).for_task())
     if source is not None:
         return open_source(source, value, program.batch_size)
+    if isinstance(value, Columns):
+        return TableItems(value.table, program.batch_size)
     return EncodedItems.of(as_items(value, program.batch_size))

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, overload
 
 from attune_ray.dispatch.worker.encoding import decode
-from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.items import Items
+from attune_ray.dispatch.worker.native import Columns
 from attune_ray.dispatch.worker.rows import AnyRows
 from attune_ray.dispatch.worker.source_lines import Unreadable
-from attune_ray.dispatch.worker.sources import FileItems
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
 from attune_ray.expression import LazyList
 
@@ -20,7 +20,8 @@ __all__ = ["FailedItems", "FanOutResult", "FanOutView", "Part", "PlainResult", "
 class TaskView(dict[str, Any]):
     """The stored result of a plain task, the keys of its data lifted to the top (never over its own).
 
-    ``result`` and ``output`` are the view itself where the data is an object or there is none, else the data.
+    ``result`` and ``output`` are the view itself where the data is an object or there is none, else the data (which a
+    table is too).
     """
 
     __slots__ = ()
@@ -35,6 +36,8 @@ class TaskView(dict[str, Any]):
         if key not in {"result", "output"}:
             raise KeyError(key)
         data = self.get("data")
+        if isinstance(data, Columns):
+            return data
         return self if isinstance(data, dict) or "data" not in self else data
 
 
@@ -89,7 +92,7 @@ class FanOutResult:
 
     Attributes:
         parts: in the order in which they ended; a later one supersedes an earlier one for the items both have.
-        items: the EncodedItems or FileItems, or a Ray reference to them; None: there are none.
+        items: the items themselves, or a Ray reference to them; None: there are none.
     """
 
     parts: tuple[Part, ...]
@@ -120,10 +123,9 @@ class FanOutResult:
         parts = tuple(Part(part.items, LocalRows(part.source.open().detached())) for part in self.parts)
         return replace(self, parts=parts, items=self.open_items().detached())
 
-    def open_items(self) -> EncodedItems | FileItems:
+    def open_items(self) -> Items:
         """The items themselves."""
-        is_here = isinstance(self.items, EncodedItems | FileItems)
-        found: EncodedItems | FileItems = self.items if is_here else fetch(self.items)
+        found: Items = self.items if isinstance(self.items, Items) else fetch(self.items)
         return found
 
 

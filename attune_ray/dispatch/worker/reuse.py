@@ -100,11 +100,11 @@ class _ReusingRecorder(Recorder):
         self.n_cached += 1
 
     def returned(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
-        """An action returned; if that is a success, it is kept."""
+        """An action returned; if that is a success, it is kept: a table or array is not, results are kept as JSON."""
         n_before = self.n_succeeded
         Recorder.returned(self, row, scope, value, duration_us)
         reuse, digest = self.work.reuse, self.digests.get(row)
-        if self.n_succeeded == n_before or digest is None or reuse is None:
+        if self.n_succeeded == n_before or digest is None or reuse is None or self.rows.native is not None:
             return
         output = value if isinstance(value, Output) else Output(data=value)
         stored = encode(stored_output(output, 0, is_python=not isinstance(value, Output)))

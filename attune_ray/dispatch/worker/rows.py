@@ -1,10 +1,11 @@
 """What became of the items of a chunk: columns, one row an item."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from attune_ray.dispatch.worker.encoding import decode
+from attune_ray.dispatch.worker.native import copied, view_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,7 @@ class Rows:
         error: why a row failed; None for other rows.
         attempt: the number of the attempt that made the row, one for the whole chunk.
         duration_us: microseconds that the action took.
+        native: the table or array that is the data of a plain task's one row, and not in its JSON; None: there is none.
     """
 
     index: Sequence[int]
@@ -34,6 +36,7 @@ class Rows:
     data: list[bytes | None] = field(default_factory=list, repr=False)
     error: list[str | None] = field(default_factory=list)
     duration_us: list[int] = field(default_factory=list)
+    native: Any = field(default=None, repr=False)
 
     def first(self, n_rows: int) -> "Rows":
         """The first rows alone."""
@@ -51,11 +54,12 @@ class Rows:
     def value(self, row: int) -> Any:
         """The decoded value of a row; None where it did not succeed."""
         encoded = self.data[row]
-        return None if encoded is None else decode(encoded)
+        value: Any = None if encoded is None else decode(encoded)
+        return value if self.native is None else {**value, "data": view_of(self.native)}
 
     def values(self) -> list[Any]:
         """The decoded values of all rows."""
-        return [None if encoded is None else decode(encoded) for encoded in self.data]
+        return [self.value(row) for row in range(len(self.data))]
 
     def failures(self) -> list[tuple[int, str]]:
         """Index and error of each failed row."""
@@ -65,14 +69,17 @@ class Rows:
     @property
     def n_bytes(self) -> int:
         """Bytes of the encoded values."""
-        return sum(len(encoded) for encoded in self.data if encoded is not None)
+        n_bytes = sum(len(encoded) for encoded in self.data if encoded is not None)
+        return n_bytes if self.native is None else n_bytes + int(self.native.nbytes)
 
     def detached(self) -> "Rows":
-        """Itself: it lives in this process."""
-        return self
+        """Itself, it lives in this process; but for a table or array, whose buffers may be mapped."""
+        return self if self.native is None else replace(self, native=copied(self.native))
 
-    def to_batch(self) -> "pa.RecordBatch":
-        """The same as one Arrow record batch: what leaves the worker."""
+    def to_batch(self) -> "pa.RecordBatch | Rows":
+        """The same as one Arrow record batch: what leaves the worker; itself where its data is a table or array."""
+        if self.native is not None:
+            return self
         import numpy as np  # noqa: PLC0415  a run without Ray never needs either
         import pyarrow as pa  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from attune_ray.values.item_source import FileFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["elements_of_json", "index_json", "index_table", "rows_of_table", "table_of"]
+__all__ = ["elements_of_json", "index_json", "index_table", "joined", "rows_of_table", "table_of"]
 
 _MAX_JSON_BYTES = 256 * 1024 * 1024
 """Of a file that is one JSON list: it is decoded whole, which takes about five times as much memory."""
@@ -76,6 +76,20 @@ def table_of(file: SourceFile, columns: tuple[str, ...], segment: Segment) -> "p
     if table.num_rows != segment.n_items:
         raise changed(file)
     return table.select(list(columns)) if columns else table
+
+
+def joined(tables: "list[pa.Table]") -> "pa.Table":
+    """Tables behind each other, without copying; a column that one of them has not is null there.
+
+    Raises:
+        ActionError: a column has different types in them.
+    """
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    try:
+        return pa.concat_tables(tables, promote_options="default")
+    except pa.ArrowException as error:
+        raise ActionError(f"the files of a batch have columns of different types: {error}") from error
 
 
 def index_json(file: SourceFile) -> Iterator[Segment]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from attune_ray.dispatch.worker.items import EncodedItems
+from attune_ray.dispatch.worker.native import NativeList
 from attune_ray.dispatch.worker.source_files import SourceFile, find_files
 from attune_ray.dispatch.worker.source_lines import (
     LINE_FORMATS,
@@ -14,7 +15,14 @@ from attune_ray.dispatch.worker.source_lines import (
     read_header,
     rows_of_lines,
 )
-from attune_ray.dispatch.worker.source_tables import elements_of_json, index_json, index_table, rows_of_table
+from attune_ray.dispatch.worker.source_tables import (
+    elements_of_json,
+    index_json,
+    index_table,
+    joined,
+    rows_of_table,
+    table_of,
+)
 from attune_ray.errors import ActionError, UsageError
 from attune_ray.values.item_source import FileFormat, ItemSource
 
@@ -68,37 +76,68 @@ class FileItems:
             for index in indexes:
                 yield from self._rows(index, index + 1)
 
-    def _rows(self, start: int, stop: int) -> Iterator[Any]:
+    def take_tables(self, indexes: Sequence[int]) -> Iterator[Any]:
+        """The batches of a range, or of single indexes: rows of tables as slices of them, others as lists."""
+        size = self.batch_size or 1
+        for index in indexes:
+            try:
+                tables = [
+                    self._table(number, start, stop)
+                    for number, start, stop in self._pieces(index * size, (index + 1) * size)
+                ]
+                if all(table is not None for table in tables):
+                    yield NativeList(joined(tables))
+                else:
+                    yield next(self.take((index,)))
+            except ActionError as error:
+                yield Unreadable(error)
+
+    def _table(self, number: int, start: int, stop: int) -> Any:
+        """Rows of one segment as a table; None where they are none."""
+        file, segment = self._segment(number)
+        if file.format in LINE_FORMATS or file.format is FileFormat.JSON:
+            return None
+        return table_of(file, self.columns, segment).slice(start, stop - start)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Number of a segment, and the first and last row within it, for each that a range of rows is in."""
         import numpy as np  # noqa: PLC0415  only where items are in files
 
         stop = min(stop, int(self.firsts[-1]))
         while start < stop:
             number = int(np.searchsorted(self.firsts, start, side="right")) - 1
             first, end = int(self.firsts[number]), min(stop, int(self.firsts[number + 1]))
+            yield number, start - first, end - first
+            start = end
+
+    def _rows(self, start: int, stop: int) -> Iterator[Any]:
+        for number, first, end in self._pieces(start, stop):
             n_read = 0
             try:
-                for row in self._rows_of(number, start - first, end - first):
+                for row in self._rows_of(number, first, end):
                     yield row
                     n_read += 1
             except ActionError as error:
-                for _ in range(end - start - n_read):
+                for _ in range(end - first - n_read):
                     yield Unreadable(error)
-            start = end
 
     def _rows_of(self, number: int, start: int, stop: int) -> Iterator[Any]:
         """Rows of one segment."""
-        told = self.segments[number]
-        [encoded] = self.files.take((int(told[_FILE]),))
-        file = SourceFile.from_json(encoded)
-        n_items = int(self.firsts[number + 1] - self.firsts[number])
-        segment = Segment(
-            start=int(told[_START]), stop=int(told[_STOP]), n_items=n_items, first_line=int(told[_FIRST_LINE])
-        )
+        file, segment = self._segment(number)
         if file.format in LINE_FORMATS:
             return rows_of_lines(file, self.columns, segment, start, stop)
         if file.format is FileFormat.JSON:
             return elements_of_json(file, start, stop)
         return rows_of_table(file, self.columns, segment, start, stop)
+
+    def _segment(self, number: int) -> tuple[SourceFile, Segment]:
+        told = self.segments[number]
+        [encoded] = self.files.take((int(told[_FILE]),))
+        n_items = int(self.firsts[number + 1] - self.firsts[number])
+        segment = Segment(
+            start=int(told[_START]), stop=int(told[_STOP]), n_items=n_items, first_line=int(told[_FIRST_LINE])
+        )
+        return SourceFile.from_json(encoded), segment
 
 
 def open_source(source: ItemSource, rendered: Any, batch_size: int | None) -> FileItems:

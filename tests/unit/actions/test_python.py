@@ -125,3 +125,13 @@ def test_of_the_run_s_parameters_a_function_gets_those_that_it_takes() -> None:
 
     assert made(takes).select(given) == {"url": "u"}
     assert made(takes_any).select(given) == given
+
+
+def test_an_action_may_ask_for_batches_of_arrow_alone() -> None:
+    """Anything else is a mistake."""
+    made = from_function(action("a.b", batch="arrow")(lambda rows: rows))
+
+    assert made is not None
+    assert made.batch == "arrow"
+    with pytest.raises(UsageError, match="batch is 'arrow', or left out; it is 'pandas'"):
+        action("a.b", batch="pandas")  # type: ignore[arg-type]

@@ -1,0 +1,163 @@
+"""Tables and arrays that actions return and take as they are; expressions read them as lists and objects."""
+
+import sys
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, overload
+
+from attune_ray.dispatch.worker.arrow_rows import rows_of, values_of
+from attune_ray.dispatch.worker.encoding import decode, encode
+from attune_ray.errors import ActionError, UnstorableResultError
+from attune_ray.expression import LazyList
+
+__all__ = ["Columns", "NativeList", "as_batch", "as_native", "copied", "view_of"]
+
+_ARRAY_KINDS = "biuf"
+"""NumPy's booleans, integers and floats: what a buffer holds and JSON has."""
+
+
+class NativeList(LazyList):
+    """A NumPy array, a column of a table or the rows of one, as a list whose elements are decoded when they are read.
+
+    Attributes:
+        source: the array, the column or the table.
+    """
+
+    __slots__ = ("__dict__", "_name", "source")
+
+    def __init__(self, source: Any, name: str = "") -> None:
+        self.source = source
+        self._name = name
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._values[index]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range: there are {len(self)}")
+        place = index % len(self)
+        return self._values[place] if "_values" in self.__dict__ else self._read(place, place + 1)[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list | LazyList) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a list has none either
+
+    def __repr__(self) -> str:
+        return f"<NativeList of {len(self)}>"
+
+    @cached_property
+    def _values(self) -> list[Any]:
+        return self._read(0, len(self))
+
+    def _read(self, start: int, stop: int) -> list[Any]:
+        import pyarrow as pa  # noqa: PLC0415  heavy
+
+        if isinstance(self.source, pa.Table):
+            return rows_of(self.source.slice(start, stop - start))
+        if isinstance(self.source, pa.ChunkedArray):
+            return values_of(self.source.slice(start, stop - start), self._name)
+        found: list[Any] = decode(encode(self.source[start:stop]))
+        return found
+
+
+class Columns(dict[str, Any]):
+    """A table as expressions see it: an object, column → list.
+
+    Attributes:
+        table: the table itself.
+    """
+
+    __slots__ = ("table",)
+
+    def __init__(self, table: Any) -> None:
+        super().__init__(
+            (name, NativeList(column, name)) for name, column in zip(table.column_names, table.columns, strict=True)
+        )
+        self.table = table
+
+
+def view_of(native: Any) -> Columns | NativeList:
+    """What expressions see of a stored table or array."""
+    return Columns(native) if hasattr(native, "column_names") else NativeList(native)
+
+
+def as_native(value: Any) -> Any:
+    """What is stored as it is of what an action returned: an Arrow table, a NumPy array; None: it is stored as JSON.
+
+    Raises:
+        UnstorableResultError: two columns of a table have the same name.
+    """
+    table = _as_table(value)
+    if table is not None:
+        if len(set(table.column_names)) < len(table.column_names):
+            raise UnstorableResultError("result: two columns of the table have the same name")
+        return table
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(value, numpy.ndarray) or not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
+        return None
+    array = numpy.ascontiguousarray(value).view()
+    array.flags.writeable = False  # whoever takes it shares it
+    return array
+
+
+def _as_table(value: Any) -> Any:
+    if not {"pyarrow", "pandas"} & sys.modules.keys():
+        return None  # nothing was loaded that a table could be made with
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    if (pd := sys.modules.get("pandas")) is None or not isinstance(value, pd.DataFrame):
+        return None
+    try:
+        return pa.Table.from_pandas(value, preserve_index=False).replace_schema_metadata()
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UnstorableResultError(f"result: the data frame is no table: {error}") from error
+
+
+def copied(native: Any) -> Any:
+    """The same table or array in memory of this process."""
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    if not isinstance(native, pa.Table):
+        return native.copy()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, native.schema) as writer:
+        writer.write_table(native)
+    return pa.ipc.open_stream(sink.getvalue()).read_all()
+
+
+def as_batch(item: Any) -> Any:
+    """An item with ``batch_size`` as one Arrow record batch: rows of a table as they are, others made into columns.
+
+    Rows that are no objects (lines, numbers) are the one column ``item``.
+
+    Raises:
+        ActionError: the rows do not make a table: the values of a column are of different types.
+    """
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    if isinstance(item, NativeList):
+        [batch] = item.source.combine_chunks().to_batches()
+        return batch
+    rows = item if all(isinstance(row, dict) for row in item) else [{"item": row} for row in item]
+    names = dict.fromkeys(name for row in rows for name in row)
+    arrays = []
+    for name in names:
+        try:
+            arrays.append(pa.array([row.get(name) for row in rows]))
+        except (pa.ArrowException, TypeError, OverflowError) as error:
+            raise ActionError(f"the values of {name!r} in the batch do not make a column: {error}") from error
+    return pa.RecordBatch.from_arrays(arrays, list(names))

@@ -1,0 +1,89 @@
+"""Tables and arrays as lists, and as what parameters ask for."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from attune_ray.dispatch.worker.encoding import decode, encode
+from attune_ray.dispatch.worker.native import Columns, NativeList, as_batch, as_native, copied
+from attune_ray.errors import ActionError, UnstorableResultError
+
+TABLE = pa.table({"n": [1, None, 3], "s": ["a", "b", "c"]})
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (np.arange(3), [0, 1, 2]),
+        (np.array([[1.5, float("nan")], [3, float("inf")]]), [[1.5, None], [3, None]]),
+        (np.array([True, False]), [True, False]),
+        (TABLE["n"], [1, None, 3]),
+        (pa.chunked_array([[1.0], [float("nan")]]), [1.0, None]),
+        (TABLE, [{"n": 1, "s": "a"}, {"n": None, "s": "b"}, {"n": 3, "s": "c"}]),
+    ],
+)
+def test_it_is_the_list_of_its_elements(source: Any, expected: list[Any]) -> None:
+    """By one, by slices, together, from the end; equal to the list, and as JSON."""
+    native = NativeList(source)
+
+    assert [native[index] for index in range(-len(expected), len(expected))] == expected + expected
+    assert native == expected
+    assert list(native) == expected
+    assert native[1:] == expected[1:]
+    assert decode(encode({"x": native})) == {"x": expected}
+    with pytest.raises(IndexError, match="out of range"):
+        native[len(expected)]
+
+
+def test_a_table_is_an_object_of_columns() -> None:
+    """Also where it is a part of something."""
+    assert decode(encode(Columns(TABLE))) == {"n": [1, None, 3], "s": ["a", "b", "c"]}
+    assert decode(encode([TABLE, TABLE["s"], pa.record_batch({"x": [1]})])) == [
+        {"n": [1, None, 3], "s": ["a", "b", "c"]},
+        ["a", "b", "c"],
+        {"x": [1]},
+    ]
+    assert decode(encode(pd.DataFrame({"x": [1, 2]}))) == {"x": [1, 2]}
+    assert decode(encode(pd.Series([1, 2]))) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "value", [1, [1], {"a": 1}, np.int64(1), np.array(["a"]), np.array(1.5), np.array([1 + 2j]), pa.array([1])]
+)
+def test_other_values_are_stored_as_json(value: Any) -> None:
+    """Or refused there."""
+    assert as_native(value) is None
+
+
+def test_what_is_stored_as_it_is_cannot_be_changed() -> None:
+    """An array is read-only for whoever takes it; a copy is not the same memory."""
+    array = np.arange(4)[::2]
+    stored = as_native(array)
+
+    assert stored.tolist() == [0, 2]
+    assert not stored.flags.writeable
+    assert array.flags.writeable
+    assert not np.shares_memory(copied(stored), stored)
+    assert copied(TABLE) == TABLE
+    assert as_native(pd.DataFrame({"x": [1]})) == pa.table({"x": [1]})
+
+
+def test_a_table_needs_names() -> None:
+    """Of its own for each column."""
+    with pytest.raises(UnstorableResultError, match="two columns"):
+        as_native(pa.table([[1], [2]], names=["a", "a"]))
+
+
+def test_a_batch_has_the_columns_of_all_its_rows() -> None:
+    """Null where a row has none; rows of a table are not copied."""
+    sliced = as_batch(NativeList(TABLE.slice(1, 2)))
+
+    assert as_batch([{"a": 1}, {"b": "x"}]).to_pydict() == {"a": [1, None], "b": [None, "x"]}
+    assert as_batch(["x", 1.5][:1]).to_pydict() == {"item": ["x"]}
+    assert sliced.to_pydict() == {"n": [None, 3], "s": ["b", "c"]}
+    assert sliced.column("n").buffers()[1].address == TABLE["n"].chunk(0).buffers()[1].address
+    with pytest.raises(ActionError, match="the values of 'a' in the batch do not make a column"):
+        as_batch([{"a": 1}, {"a": "x"}])
