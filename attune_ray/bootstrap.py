@@ -7,13 +7,13 @@ import secrets
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial, reduce
+from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import Any, Self
 
 from attune_ray.actions import Action, Catalog, sources_of
-from attune_ray.coordinator import RunResult, Runs, World
+from attune_ray.coordinator import LiveRun, RunResult, Runs, World
 from attune_ray.dispatch.ask import AskExecutor, Question, Questions
 from attune_ray.dispatch.children import ChildExecutor, run_action
 from attune_ray.dispatch.cluster import Cluster
@@ -186,10 +186,41 @@ class Engine:
         """
         self._runner.run(self._cluster.slots())
 
-    def cancel(self, *, running: bool = False) -> None:
-        """Ask all live runs to end, from any thread; ``running``: stop also what runs now."""
-        for coordinator in list(self._runs.live.values()):
-            coordinator.loop.call_soon_threadsafe(partial(coordinator.cancel, running=running))
+    @property
+    def live(self) -> list[LiveRun]:
+        """The runs that have not ended: id, workflow and status; children come after their parents."""
+        return self._runs.listed()
+
+    def cancel(self, run_id: str | None = None, *, running: bool | None = None) -> None:
+        """Ask a live run, or all of them, to end, with every run below; from any thread.
+
+        Nothing new starts, what only waits ends. What works is let finish or stopped.
+
+        Args:
+            running: stop what works now; None: as each workflow's ``cancellation_policy`` says.
+
+        Raises:
+            UsageError: no run of that id is live.
+        """
+        self._runs.cancel(run_id, running=running)
+
+    def pause(self, run_id: str | None = None) -> None:
+        """Ask a live run, or all, to start nothing new, with every run below; from any thread.
+
+        What runs is finished, recorded and published. A question can be answered meanwhile.
+
+        Raises:
+            UsageError: no run of that id is live.
+        """
+        self._runs.pause(run_id)
+
+    def resume(self, run_id: str | None = None) -> None:
+        """Ask a paused run, or all, to go on where it stood, with every run below; from any thread.
+
+        Raises:
+            UsageError: no run of that id is live.
+        """
+        self._runs.resume(run_id)
 
     @property
     def questions(self) -> list[Question]:

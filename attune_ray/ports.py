@@ -148,11 +148,11 @@ class Executor(Protocol[_Task]):
     async def fail(self, task: _Task, chunk: Chunk, reason: str) -> ChunkReport:
         """Store that the items of a chunk failed without having run to an end."""
 
-    def result(self, task: _Task, *, succeeded: bool) -> StoredResult:
-        """The result of a task run whose chunks have all ended."""
+    def result(self, task: _Task, *, succeeded: bool, cancelled: bool = False) -> StoredResult:
+        """The result of a task run whose chunks have all ended; ``cancelled``: before all its items had."""
 
-    def failure(self, error: str) -> StoredResult:
-        """The result of a task run that could not be opened."""
+    def failure(self, error: str | None) -> StoredResult:
+        """The result of a task run that could not be opened; None: it was cancelled before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +165,7 @@ class ChildOrder:
         attempt: 1-based.
         given: its parameters.
         parent: the context of the run that starts it.
+        timeout_s: seconds that it may take, those of a pause apart; None: any number.
     """
 
     run_id: str
@@ -173,17 +174,24 @@ class ChildOrder:
     attempt: int
     given: Mapping[str, Any] = field(repr=False)
     parent: RunContext
+    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildReport:
-    """How a child run ended: its result, or why it failed; ``secrets``: as of ``ChunkReport``."""
+    """How a child run ended: its result, or why it failed.
+
+    Attributes:
+        secrets: as of ``ChunkReport``.
+        cancelled: together with its parent.
+    """
 
     succeeded: bool
     data: Any = field(repr=False)
     error: str | None = None
     published: Mapping[str, Any] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    cancelled: bool = False
 
 
 RunChild = Callable[[ChildOrder], Awaitable[ChildReport]]

@@ -3,20 +3,23 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from attune_ray.actions import Nature
 from attune_ray.engine import (
     CancelChunk,
     CancelRequested,
     ChunkDone,
     ChunkLost,
     Command,
+    CutTask,
     EvaluateTransitions,
     Event,
     FailChunk,
     FinishRun,
+    PauseRequested,
     PrepareTask,
+    ResumeRequested,
     RunStarted,
     RunState,
-    RunStatus,
     StartTimer,
     SubmitChunk,
     TaskNotPrepared,
@@ -40,7 +43,7 @@ class Driver:
     """One run of the engine.
 
     Attributes:
-        open: orders that have not been answered, oldest first.
+        open: orders that have not been answered, oldest first; those that need no answer are not among them.
         finished: the last order of the run, once it has come.
         submitted: every chunk that was sent.
     """
@@ -65,7 +68,7 @@ class Driver:
             if isinstance(command, FinishRun):
                 assert self.finished is None, "a run finishes once"
                 self.finished = command
-            else:
+            elif not isinstance(command, CancelChunk | CutTask):
                 self.open.append(command)
                 if isinstance(command, SubmitChunk):
                     self.submitted.append(command.chunk)
@@ -79,10 +82,12 @@ class Driver:
                 return command
         raise AssertionError(f"no open {kind.__name__} for {task}: {self.open}")
 
-    def prepare(self, task: str, n_items: int = 1, shape: Shape | None = None) -> list[Command]:
+    def prepare(
+        self, task: str, n_items: int = 1, shape: Shape | None = None, nature: Nature = "work"
+    ) -> list[Command]:
         """Answer a task's PrepareTask."""
         command = self.take(PrepareTask, task)
-        return self.tell(TaskPrepared(command.run, n_items, shape or Shape(lanes=2)))
+        return self.tell(TaskPrepared(command.run, n_items, shape or Shape(lanes=2), nature))
 
     def skip(self, task: str) -> list[Command]:
         """Answer a task's PrepareTask: its ``when`` is false."""
@@ -139,15 +144,21 @@ class Driver:
         return self.tell(TimerFired(command.run, command.chunk))
 
     def cancel(self, *, running: bool = False) -> list[Command]:
-        """Ask the run to end; ``CancelChunk`` orders are not kept open, since the chunk's own report answers them."""
-        commands = self.tell(CancelRequested(running))
-        self.open = [command for command in self.open if not isinstance(command, CancelChunk)]
-        return commands
+        """Ask the run to end."""
+        return self.tell(CancelRequested(running))
+
+    def pause(self) -> list[Command]:
+        """Ask the run to start nothing new."""
+        return self.tell(PauseRequested())
+
+    def resume(self) -> list[Command]:
+        """Ask the run to go on."""
+        return self.tell(ResumeRequested())
 
     @property
     def is_over(self) -> bool:
         """Whether the run has ended."""
-        return self.state.status is not RunStatus.RUNNING
+        return self.state.has_ended
 
     @property
     def status(self) -> str:

@@ -4,7 +4,7 @@ from attune_ray.actions.catalog import Catalog
 from attune_ray.actions.execution import CURRENT, Execution
 from attune_ray.actions.output import Output
 from attune_ray.actions.pack import PackFile, PackSource, ScriptAction
-from attune_ray.actions.python import Action, Kind, action
+from attune_ray.actions.python import Action, Kind, Nature, action
 from attune_ray.actions.script import ScriptSpec
 from attune_ray.actions.sources import Source, sources_of
 
@@ -14,6 +14,7 @@ __all__ = [
     "Catalog",
     "Execution",
     "Kind",
+    "Nature",
     "Output",
     "PackFile",
     "PackSource",

@@ -2,8 +2,9 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from attune_ray.actions.core import CORE
+from attune_ray.actions.core import CORE, WAITING
 from attune_ray.actions.python import Action, from_function
 from attune_ray.actions.sources import Source, actions_of
 from attune_ray.errors import UsageError
@@ -37,6 +38,7 @@ class Catalog(Mapping[str, Action]):
             action = from_function(CORE[ref], ref=ref, inline=True)
             if action is None:
                 raise AssertionError("a function with a ref becomes an action")
+            action = replace(action, nature="wait" if ref in WAITING else "work")
             self._actions[ref] = action
         return action
 

@@ -8,10 +8,13 @@ from typing import Any, Literal, TypeVar
 
 from attune_ray.errors import PermanentError, UsageError
 
-__all__ = ["Action", "Kind", "action", "from_function"]
+__all__ = ["Action", "Kind", "Nature", "action", "from_function"]
 
 _MARK = "__attune_action__"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+Nature = Literal["work", "wait", "run"]
+"""What an action does while it runs: ``work``, which ends by itself and is worth its end; ``wait``, for time to pass or
+for a person; ``run``: a run of its own, which is told of every pause and cancellation itself."""
 
 
 class Kind(enum.Enum):
@@ -45,6 +48,7 @@ class Action:
         width: items at once per slot at the most; None: as many as its kind may.
         batch: how it takes an item of several rows: as a list (None), or as an Arrow record batch.
         takes_native: it is a Python function, which takes tables and arrays as they are; others take JSON.
+        nature: what a cancellation that lets running work finish finds it doing.
     """
 
     ref: str
@@ -59,6 +63,7 @@ class Action:
     width: int | None = None
     batch: Literal["arrow"] | None = None
     takes_native: bool = False
+    nature: Nature = "work"
 
     def select(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the run's parameters that the function takes: the input of a task that names none."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from attune_ray.engine import Event, TaskRunId
+from attune_ray.engine import Event, RunStatus, TaskRunId
 from attune_ray.observe.progress import Progress, TaskProgress
 from attune_ray.observe.text import harmless, question, seconds
 from attune_ray.ports import RunView
@@ -13,6 +13,11 @@ from attune_ray.ports import RunView
 __all__ = ["PlainLines", "told"]
 
 _BETWEEN_LINES_S = 1.0
+_STATUS_LINES = {
+    RunStatus.PAUSED: "paused; what runs is finished, nothing new starts",
+    RunStatus.RUNNING: "resumed",
+    RunStatus.CANCELLING: "cancelling",
+}
 
 
 class PlainLines:
@@ -28,6 +33,7 @@ class PlainLines:
         self._stream = stream or sys.stderr
         self._progress = Progress(self._changed, clock)
         self._told_s: dict[TaskRunId, float] = {}
+        self._status = RunStatus.RUNNING
 
     def started(self, view: RunView) -> None:
         """Name the run."""
@@ -37,6 +43,10 @@ class PlainLines:
     def saw(self, run_id: str, event: Event) -> None:
         """Write what has changed."""
         self._progress.saw(run_id, event)
+        if self._progress.status is not self._status:
+            self._status = self._progress.status
+            if (line := _STATUS_LINES.get(self._status)) is not None:
+                self.say(f"run {run_id}: {line}")
 
     def warned(self, run_id: str, warning: str) -> None:
         """Nothing: warnings are listed at the end."""

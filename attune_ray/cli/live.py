@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attune_ray.cli.lines import told
-from attune_ray.engine import Event
+from attune_ray.engine import Event, RunStatus
 from attune_ray.observe.progress import Progress, TaskProgress
 from attune_ray.observe.text import clipped, harmless, question, seconds
 from attune_ray.ports import RunView
@@ -87,7 +87,9 @@ class LiveView:
             elapsed = Text(seconds(task.elapsed_s(now_s)), style="dim")
             grid.add_row(self._spinner, name, elapsed, self._progress_of(task, now_s))
         more = f", {len(live) - _MOST_TASKS} more tasks run" if len(live) > _MOST_TASKS else ""
-        head = Text(f"{self._title}  {seconds(now_s - self._began_s)}{more}", style="bold")
+        status = self._progress.status
+        stands = "" if status is RunStatus.RUNNING else f"  {status.value}"
+        head = Text(f"{self._title}  {seconds(now_s - self._began_s)}{stands}{more}", style="bold")
         return Group(head, grid)
 
     def _progress_of(self, task: TaskProgress, now_s: float) -> RenderableType:

@@ -2,6 +2,6 @@
 
 from attune_ray.coordinator.outcome import FanOutStats, RunResult, TaskResult
 from attune_ray.coordinator.run import Coordinator, World
-from attune_ray.coordinator.start import Runs
+from attune_ray.coordinator.start import LiveRun, Runs
 
-__all__ = ["Coordinator", "FanOutStats", "RunResult", "Runs", "TaskResult", "World"]
+__all__ = ["Coordinator", "FanOutStats", "LiveRun", "RunResult", "Runs", "TaskResult", "World"]

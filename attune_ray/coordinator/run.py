@@ -10,23 +10,24 @@ from functools import partial
 from typing import Any, assert_never
 
 from attune_ray.actions import Action
+from attune_ray.coordinator.deadline import Deadline
 from attune_ray.coordinator.evaluate import concurrency_of, end_task, render_output, selectors_for, workflow_context
 from attune_ray.coordinator.outcome import FanOutStats, RunResult, TaskResult
 from attune_ray.coordinator.secrets import secret_texts
 from attune_ray.engine import (
     CancelChunk,
-    CancelRequested,
     ChunkDone,
     ChunkLost,
     Command,
+    CutTask,
     EvaluateTransitions,
     Event,
     FailChunk,
     FinishRun,
     PrepareTask,
+    Request,
     RunStarted,
     RunState,
-    RunStatus,
     StartTimer,
     SubmitChunk,
     TaskNotPrepared,
@@ -88,7 +89,11 @@ class _Opened:
 
 
 class Coordinator:
-    """Owns one run: its state, its context, and every asyncio task that works for it."""
+    """Owns one run: its state, its context, and every asyncio task that works for it. It is made in its loop.
+
+    Attributes:
+        children: runs that this one has started; they are told of every request that it has heeded.
+    """
 
     def __init__(
         self, plan: Plan, context: RunContext, state: RunState, world: World, observers: list[Observer]
@@ -96,29 +101,36 @@ class Coordinator:
         self.plan = plan
         self.context = context
         self.state = state
+        self.children: set[Coordinator] = set()
+        self.loop = asyncio.get_running_loop()
         self._world = world
         self._observers = observers
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._opened: dict[TaskRunId, _Opened] = {}
         self._chunks: dict[tuple[TaskRunId, int], asyncio.Task[None]] = {}
-        self._work: set[asyncio.Task[None]] = set()
         self.secrets = context.secrets.all()
+        self._work: dict[asyncio.Task[None], TaskRunId] = {}
+        self._deadline = Deadline(None)
         self._result = RunResult(context.run_id, tasks={name: TaskResult(name) for name in plan.tasks})
 
-    async def run(self) -> RunResult:
+    async def run(self, *, timeout_s: float | None = None) -> RunResult:
         """Run to the end.
 
+        Args:
+            timeout_s: seconds that it may take, those in which it is paused apart; None: any number.
+
         Raises:
-            EngineError: a bug of ours; everything that ran for this run has been stopped.
+            TimeoutError: it has taken longer; everything that ran for this run has been stopped.
+            EngineError: a bug of ours; the same.
         """
         began = time.perf_counter()
-        self.loop = asyncio.get_running_loop()
+        self._deadline = Deadline(timeout_s)
         self._observe(lambda observer: observer.started(RunView(self.context.run_id, self.plan, self.state)))
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._deadline, asyncio.TaskGroup() as group:
                 self._group = group
                 self._queue.put_nowait(RunStarted())
-                while self.state.status is RunStatus.RUNNING:
+                while not self.state.has_ended:
                     await self._handle_arrived()
                 for work in self._work:
                     work.cancel()
@@ -129,9 +141,9 @@ class Coordinator:
         self._observe(lambda observer: observer.ended(self.context.run_id, self.state.status.value))
         return self._result
 
-    def cancel(self, *, running: bool) -> None:
-        """Ask the run to end; to be called in its loop."""
-        self._queue.put_nowait(CancelRequested(running))
+    def ask(self, request: Request) -> None:
+        """Ask the run, and all below it, to pause, to go on or to end; to be called in its loop."""
+        self._queue.put_nowait(request)
 
     async def _handle_arrived(self) -> None:
         """Wait for a fact, then handle all that have arrived, and those that their orders give at once."""
@@ -142,24 +154,34 @@ class Coordinator:
             event = due.popleft()
             commands = step(self.state, event)
             self._observe(partial(_saw, run_id=self.context.run_id, event=event))
+            if isinstance(event, Request):
+                self._pass_on(event)
             for command in commands:
                 if (answer := self._perform(command)) is not None:
                     due.append(answer)
+
+    def _pass_on(self, request: Request) -> None:
+        """Tell the runs below; one that starts later is told what its parent's state says."""
+        self._deadline.hold(paused=self.state.paused)
+        for child in self.children:
+            child.ask(request)
 
     def _perform(self, command: Command) -> Event | None:
         """Carry out an order; what can be answered at once is."""
         match command:
             case StartTimer():
-                self._spawn(self._wait(command))
+                self._spawn(command.run, self._wait(command))
             case PrepareTask():
-                self._spawn(self._prepare(command.run))
+                self._spawn(command.run, self._prepare(command.run))
             case SubmitChunk():
                 self._submit(command.run, command.chunk)
             case FailChunk():
-                self._spawn(self._fail_chunk(command))
+                self._spawn(command.run, self._fail_chunk(command))
             case CancelChunk():
                 if (work := self._chunks.get((command.run, command.chunk))) is not None:
                     work.cancel()  # else it has just ended, and its report is on the way
+            case CutTask():
+                self._cut(command.run)
             case EvaluateTransitions():
                 return self._end_task(command)
             case FinishRun():
@@ -168,10 +190,10 @@ class Coordinator:
                 assert_never(command)
         return None
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, run: TaskRunId, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        self._work[task] = run
+        task.add_done_callback(self._work.pop)
         return task
 
     async def _wait(self, command: StartTimer) -> None:
@@ -206,16 +228,16 @@ class Coordinator:
         opened.cpu_before_s = time.thread_time()
         opened.open = await opened.executor.open(order)
         opened.stats.n_items = opened.open.n_items
-        return TaskPrepared(run, opened.open.n_items, opened.open.shape)
+        return TaskPrepared(run, opened.open.n_items, opened.open.shape, action.nature)
 
     def _submit(self, run: TaskRunId, chunk: Chunk) -> None:
         """Run a chunk; one that is cancelled, perhaps before its first step, is lost and says so all the same."""
         key = (run, chunk.id)
-        work = self._chunks[key] = self._spawn(self._run_chunk(run, chunk))
+        work = self._chunks[key] = self._spawn(run, self._run_chunk(run, chunk))
 
         def ended(work: asyncio.Task[None]) -> None:
             del self._chunks[key]
-            if work.cancelled() and self.state.status is RunStatus.RUNNING:
+            if work.cancelled() and not self.state.has_ended:
                 self._queue.put_nowait(ChunkLost(run, chunk.id, "cancelled"))
 
         work.add_done_callback(ended)
@@ -278,10 +300,21 @@ class Coordinator:
             stored = self._world.local.failure(command.error or "not run")
         else:
             stored = opened.executor.result(opened.open, succeeded=command.outcome == "succeeded")
-        self.context = replace(self.context, results={**self.context.results, command.run.task: stored})
         self._keep(command.run, opened, stored)
 
+    def _cut(self, run: TaskRunId) -> None:
+        """Drop what would still come of a task run, and keep what it has done."""
+        for work in [work for work, whose in self._work.items() if whose == run]:
+            work.cancel()
+        opened = self._opened.pop(run, None) or _Opened(began=time.perf_counter())
+        if opened.executor is None or opened.open is None:
+            stored = self._world.local.failure(None)
+        else:
+            stored = opened.executor.result(opened.open, succeeded=False, cancelled=True)
+        self._keep(run, opened, stored)
+
     def _keep(self, run: TaskRunId, opened: _Opened, stored: StoredResult) -> None:
+        self.context = replace(self.context, results={**self.context.results, run.task: stored})
         known = self._result.tasks[run.task]
         opened.stats.coordinator_s = time.thread_time() - opened.cpu_before_s if opened.open is not None else 0.0
         known.stored, known.stats = stored, opened.stats
@@ -292,9 +325,6 @@ class Coordinator:
         result.status, result.secrets = command.status, self.secrets
         for name, known in self.state.tasks.items():
             result.tasks[name].status, result.tasks[name].secrets = known.status, self.secrets
-        for run, opened in self._opened.items():  # cut short by a cancellation: what they finished is kept
-            if opened.executor is not None and opened.open is not None:
-                self._keep(run, opened, opened.executor.result(opened.open, succeeded=False))
         if command.error is not None:
             result.result = {"error": self.secrets.mask(command.error), "succeeded": False}
             return

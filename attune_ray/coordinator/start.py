@@ -1,22 +1,46 @@
 """Starting runs: those that are asked for, and those that runs start themselves."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.coordinator.outcome import RunResult
 from attune_ray.coordinator.run import Coordinator, World
 from attune_ray.coordinator.secrets import child_secrets, masked_bug, parameter_secrets
-from attune_ray.engine import RunState, RunStatus, TaskStatus
-from attune_ray.errors import Location, PermanentError
-from attune_ray.model import Task, TaskType, Workflow, apply_schema
+from attune_ray.engine import (
+    CancelRequested,
+    PauseRequested,
+    Request,
+    ResumeRequested,
+    RunState,
+    RunStatus,
+    TaskStatus,
+)
+from attune_ray.errors import Location, PermanentError, UsageError
+from attune_ray.model import CancellationPolicy, TaskType, Workflow, apply_schema
 from attune_ray.plan import Plan, build
 from attune_ray.ports import ChildOrder, ChildReport, Observer, RunContext
 from attune_ray.values.secrets import NO_SECRETS, RunSecrets, Secrets
 
-__all__ = ["Runs"]
+__all__ = ["LiveRun", "Runs"]
 
 _SUCCEEDED = {TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.NOT_RUN}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRun:
+    """A run that has not ended.
+
+    Attributes:
+        id: a child's is its parent's, a slash, and its task.
+        workflow: its reference, else its label, else the name of its source.
+        status: ``running``, ``paused`` or ``cancelling``.
+    """
+
+    id: str
+    workflow: str
+    status: RunStatus
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,28 +71,23 @@ class Runs:
         """Look through the keystore once."""
         self._secrets = RunSecrets(config=self.config_secrets, keystore=Secrets.of([self.keystore]))
 
-    async def run(
-        self,
-        plan: Plan,
-        given: Mapping[str, Any],
-        *,
-        run_id: str,
-        depth: int = 1,
-        inherited: RunSecrets | None = None,
-    ) -> RunResult:
+    async def run(self, plan: Plan, given: Mapping[str, Any], *, run_id: str) -> RunResult:
         """Run a plan to its end.
-
-        Args:
-            inherited: the secrets of the run that starts it; None: nobody does.
 
         Raises:
             InvalidParametersError: the parameters do not fit the workflow's schema.
         """
+        return (await self._run(plan, self._context(plan, given, run_id))).result
+
+    def _context(
+        self, plan: Plan, given: Mapping[str, Any], run_id: str, parent: RunContext | None = None
+    ) -> RunContext:
+        """The context of a run at its begin; ``parent``: of the run that starts it."""
         workflow = plan.workflow
         parameters = apply_schema(workflow.parameters, given, location=Location(workflow.source))
-        known = inherited or self._secrets
+        known = self._secrets if parent is None else child_secrets(parent, given)
         own = parameter_secrets(workflow, given, parameters)
-        context = RunContext(
+        return RunContext(
             run_id=run_id,
             given=given,
             parameters=parameters,
@@ -77,40 +96,73 @@ class Runs:
             keystore=self.keystore,
             secrets=replace(known, parameters=known.parameters | own),
             system={"workflow_start": self.world.clock.now(), "run_id": run_id},
-            depth=depth,
+            depth=1 if parent is None else parent.depth + 1,
         )
-        return (await self._run(plan, context)).result
 
     async def run_child(self, order: ChildOrder) -> ChildReport:
         """Run what a task starts: a sub-workflow with its own variables, or parallel tasks that share the parent's.
 
         Raises:
             AttuneError: it cannot be started.
+            TimeoutError: it has taken longer than it may.
         """
         if order.task.type is TaskType.PARALLEL:
-            return await self._run_parallel(order.task, replace(order.parent, run_id=order.run_id))
-        depth = order.parent.depth + 1
-        if depth > self.world.limits.depth:
+            return await self._run_parallel(order)
+        if order.parent.depth >= self.world.limits.depth:
             raise PermanentError(f"sub-workflows nest deeper than {self.world.limits.depth}")
         plan = build(self.workflows[order.task.action or ""])
-        inherited = child_secrets(order.parent, order.given)
-        result = await self.run(plan, order.given, run_id=order.run_id, depth=depth, inherited=inherited)
-        completed = result.status is RunStatus.COMPLETED
+        ended = await self._run(plan, self._context(plan, order.given, order.run_id, order.parent), order)
+        result = ended.result
         return ChildReport(
-            succeeded=completed,
+            succeeded=result.status is RunStatus.COMPLETED,
             data=result.result,
             error=result.result.get("error"),
+            cancelled=ended.with_parent,
             secrets=tuple(result.secrets.texts),
         )
 
-    def cancel(self, *, running: bool) -> None:
-        """Ask every live run to end; to be called in their loop."""
-        for coordinator in list(self.live.values()):
-            coordinator.cancel(running=running)
+    def cancel(self, run_id: str | None = None, *, running: bool | None = None) -> None:
+        """Ask a run, or all, to end, and all below; from any thread.
 
-    async def _run_parallel(self, task: Task, context: RunContext) -> ChildReport:
+        Args:
+            running: stop also what runs now; None: as the workflow's ``cancellation_policy`` says.
+
+        Raises:
+            UsageError: there is no such run.
+        """
+        for run in self._addressed(run_id):
+            policy = run.plan.workflow.cancellation_policy
+            stops = policy is CancellationPolicy.CANCEL_RUNNING if running is None else running
+            _ask(run, CancelRequested(stops))
+
+    def pause(self, run_id: str | None = None) -> None:
+        """Ask a run, or all, to start nothing new, and all below; otherwise as ``cancel``."""
+        for run in self._addressed(run_id):
+            _ask(run, PauseRequested())
+
+    def resume(self, run_id: str | None = None) -> None:
+        """Ask a paused run, or all, to go on, and all below; otherwise as ``cancel``."""
+        for run in self._addressed(run_id):
+            _ask(run, ResumeRequested())
+
+    def listed(self) -> list[LiveRun]:
+        """Every live run, parents before children; from any thread."""
+        return [LiveRun(run_id, _title(run.plan.workflow), run.state.status) for run_id, run in [*self.live.items()]]
+
+    def _addressed(self, run_id: str | None) -> list[Coordinator]:
+        """The run of that id, or all that no other run has started: they tell those below."""
+        live = dict(self.live)
+        if run_id is None:
+            below = {child for run in live.values() for child in run.children.copy()}  # at once: it is not our thread
+            return [run for run in live.values() if run not in below]
+        if run_id not in live:
+            raise UsageError(f"no run {run_id} is live; live runs: {', '.join(live) or 'none'}")
+        return [live[run_id]]
+
+    async def _run_parallel(self, order: ChildOrder) -> ChildReport:
         """All sub-tasks at once; it has succeeded if each of them has (LANGUAGE §4)."""
-        ended = await self._run(build(Workflow(tasks=task.tasks)), context)
+        task, context = order.task, replace(order.parent, run_id=order.run_id)
+        ended = await self._run(build(Workflow(tasks=task.tasks)), context, order)
         views = {name: known.result for name, known in ended.result.tasks.items() if known.stored is not None}
         failed = [name for name, known in ended.result.tasks.items() if known.status not in _SUCCEEDED]
         before = context.variables
@@ -121,27 +173,59 @@ class Runs:
             error=f"{len(failed)} of {len(task.tasks)} sub-task(s) failed: {', '.join(failed)}" if failed else None,
             published=published or None,
             secrets=tuple(ended.result.secrets.texts),
+            cancelled=ended.with_parent,
         )
 
-    async def _run(self, plan: Plan, context: RunContext) -> "_Ended":
+    async def _run(self, plan: Plan, context: RunContext, order: ChildOrder | None = None) -> "_Ended":
+        """Run a plan; ``order``: the run is a child's."""
+        parent = None if order is None else self.live[order.parent.run_id]
         state = RunState(plan, self.world.limits.task_runs, self.world.max_crashes)
-        is_child = "/" in context.run_id
-        coordinator = Coordinator(plan, context, state, self.world, [] if is_child else list(self.observers))
-        self.live[context.run_id] = coordinator
-        try:
-            return _Ended(await coordinator.run(), coordinator.context)
-        except Exception as error:
-            if not coordinator.secrets:
+        run = Coordinator(plan, context, state, self.world, list(self.observers) if parent is None else [])
+        self.live[context.run_id] = run
+        with _below(parent, run):
+            try:
+                result = await run.run(timeout_s=None if order is None else order.timeout_s)
+            except TimeoutError:
                 raise
-            raise masked_bug(error, coordinator.secrets) from None
-        finally:
-            del self.live[context.run_id]
-            self.forget(context.run_id)
+            except Exception as error:
+                if not run.secrets:
+                    raise
+                raise masked_bug(error, run.secrets) from None
+            finally:
+                del self.live[context.run_id]
+                self.forget(context.run_id)
+        is_cut = result.status is RunStatus.CANCELLED and parent is not None and parent.state.cancelling
+        return _Ended(result, run.context, with_parent=is_cut)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """A run that has ended, and its context at the end."""
+    """A run that has ended, its context at the end, and whether it was cancelled because its parent was."""
 
     result: RunResult
     context: RunContext
+    with_parent: bool
+
+
+@contextmanager
+def _below(parent: Coordinator | None, child: Coordinator) -> Iterator[None]:
+    """A child is told what its parent is asked from now on, and first of all what it has been asked."""
+    if parent is None:
+        yield
+        return
+    parent.children.add(child)
+    if (request := parent.state.request) is not None:
+        child.ask(request)
+    try:
+        yield
+    finally:
+        parent.children.discard(child)
+
+
+def _ask(run: Coordinator, request: Request) -> None:
+    with suppress(RuntimeError):  # its loop has been closed since we looked: the run has ended
+        run.loop.call_soon_threadsafe(run.ask, request)
+
+
+def _title(workflow: Workflow) -> str:
+    return workflow.ref or workflow.label or workflow.source

@@ -1,13 +1,14 @@
 """Tasks that are runs themselves: sub-workflows and parallel groups, each item a child run in the same loop."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.orders import Held, KeepsResults, now_of
-from attune_ray.dispatch.worker.attempt import Recorder
+from attune_ray.dispatch.worker.attempt import Recorder, cancelled_row
 from attune_ray.dispatch.worker.chunk import timed_out
 from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.stored import LocalRows
@@ -34,6 +35,7 @@ def run_action(ref: str) -> Action:
         names=None,
         required=frozenset(),
         signature="(**any)",
+        nature="run",
     )
 
 
@@ -46,7 +48,10 @@ class _HeldChild(Held):
 
 @dataclass(frozen=True, slots=True)
 class ChildExecutor(KeepsResults):
-    """Runs each item as a run of its own, which ``run_child`` starts; cancelling the item cancels that run."""
+    """Runs each item as a run of its own, which ``run_child`` starts.
+
+    A pause or a cancellation of the parent reaches that run by itself; one that ends by it counts as not ended.
+    """
 
     inline: InlineExecutor
     limits: LimitSettings
@@ -75,36 +80,43 @@ class ChildExecutor(KeepsResults):
         """Run the children of a chunk, one after the other."""
         recorder, scopes = recording(task.work, chunk.items, attempt=chunk.attempt, now_s=now_of(task))
         clock = asyncio.get_running_loop().time
-        began, published = clock(), None
+        began = clock()
+        published: Mapping[str, Any] | None = None
         for row, scope in scopes:
             index = chunk.items[row] if task.program.is_fan_out else None
-            published = await self._run_one(task, recorder, row, index, scope)
+            report = await self._run_one(task, recorder, row, index, scope)
+            if report is None:
+                continue
+            published = report.published
+            if report.cancelled:
+                task.cut = cancelled_row(report.data)
+                break
         summary = recorder.summary(elapsed_s=clock() - began, worker="")
         return replace(task.keep(chunk, LocalRows(recorder.ended_rows()), summary), published=published)
 
     async def _run_one(
         self, task: _HeldChild, recorder: Recorder, row: int, index: int | None, scope: ItemContext
-    ) -> Any:
-        """One child run, its outcome recorded; the variables that a parallel group published, if it is one."""
+    ) -> ChildReport | None:
+        """One child run, its outcome recorded unless it was cancelled; None: there was none, or it overran."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
             given = recorder.work.input_of(scope)
-            async with asyncio.timeout(recorder.work.program.timeout_s) as timeout:
-                report = await self.run_child(_child_order(task.order, index, recorder.attempt, given))
-        except TimeoutError as error:
-            fault = timed_out(recorder.work) if timeout.expired() else error
-            recorder.failed(row, scope, fault, int((clock() - began) * 1e6))
+            report = await self.run_child(_child_order(task, index, recorder.attempt, given))
+        except TimeoutError:
+            recorder.failed(row, scope, timed_out(recorder.work), int((clock() - began) * 1e6))
             return None
         except AttuneError as error:
             recorder.failed(row, scope, error, int((clock() - began) * 1e6))
             return None
         recorder.secrets.update(report.secrets)
-        recorder.returned(row, scope, _output(report), int((clock() - began) * 1e6))
-        return report.published
+        if not report.cancelled:
+            recorder.returned(row, scope, _output(report), int((clock() - began) * 1e6))
+        return report
 
 
-def _child_order(order: TaskOrder, index: int | None, attempt: int, given: dict[str, Any]) -> ChildOrder:
+def _child_order(task: _HeldChild, index: int | None, attempt: int, given: dict[str, Any]) -> ChildOrder:
+    order = task.order
     place = str(order.run) if index is None else f"{order.run}[{index}]"
     suffix = "" if attempt == 1 else f"~{attempt}"
     return ChildOrder(
@@ -114,6 +126,7 @@ def _child_order(order: TaskOrder, index: int | None, attempt: int, given: dict[
         attempt=attempt,
         given=given,
         parent=order.context,
+        timeout_s=task.program.timeout_s,
     )
 
 

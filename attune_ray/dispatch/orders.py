@@ -6,10 +6,11 @@ from typing import Any
 
 from attune_ray.actions import Kind
 from attune_ray.dispatch.result_cache import ResultCache
-from attune_ray.dispatch.worker.attempt import Summary, failed_rows
+from attune_ray.dispatch.worker.attempt import Summary, cancelled_row, failed_rows
 from attune_ray.dispatch.worker.chunk import Order
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
+from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.engine.pace import STRAGGLE_S
 from attune_ray.plan import Chunk, Shape
@@ -42,6 +43,8 @@ class Held:
     n_succeeded: int = 0
     n_failed: int = 0
     max_failed_items: int = 1_000
+    cut: Rows | None = None
+    """What a plain task had come to when it was cancelled, where that is known."""
 
     def keep(self, chunk: Chunk, source: RowSource, summary: Summary) -> ChunkReport:
         """Note where the rows of a chunk are: of its first items, where its time was up before the last."""
@@ -52,10 +55,11 @@ class Held:
             self.results.keep(self.program.action, summary.fresh, ttl_s=self.program.cache_ttl_s)
         return report_of(summary)
 
-    def result(self, *, succeeded: bool) -> PlainResult | FanOutResult:
+    def result(self, *, succeeded: bool, cancelled: bool) -> PlainResult | FanOutResult:
         """The result of the task run, whose chunks have all ended."""
         if not self.program.is_fan_out:
-            return PlainResult(self.parts[-1].source, succeeded) if self.parts else failure("it was cancelled")
+            source = LocalRows(self.cut or cancelled_row()) if cancelled else self.parts[-1].source
+            return PlainResult(source, succeeded)
         return FanOutResult(
             parts=tuple(self.parts),
             items=self.items,
@@ -63,6 +67,7 @@ class Held:
             n_succeeded=self.n_succeeded,
             n_failed=self.n_failed,
             succeeded=succeeded,
+            cancelled=cancelled,
             max_failed_items=self.max_failed_items,
         )
 
@@ -160,9 +165,9 @@ def report_of(summary: Summary) -> ChunkReport:
     )
 
 
-def failure(error: str) -> PlainResult:
-    """The result of a task that could not run."""
-    _, rows = failed_rows((0,), error, is_fan_out=False)
+def failure(error: str | None) -> PlainResult:
+    """The result of a task that could not run; None: because it was cancelled."""
+    rows = cancelled_row() if error is None else failed_rows((0,), error, is_fan_out=False)[1]
     return PlainResult(LocalRows(rows), succeeded=False)
 
 
@@ -176,10 +181,10 @@ class KeepsResults:
         summary, rows = failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=task.program.is_fan_out)
         return task.keep(chunk, LocalRows(rows), summary)
 
-    def result(self, task: Held, *, succeeded: bool) -> PlainResult | FanOutResult:
+    def result(self, task: Held, *, succeeded: bool, cancelled: bool = False) -> PlainResult | FanOutResult:
         """The result of an ended task run."""
-        return task.result(succeeded=succeeded)
+        return task.result(succeeded=succeeded, cancelled=cancelled)
 
-    def failure(self, error: str) -> PlainResult:
+    def failure(self, error: str | None) -> PlainResult:
         """The result of a task that could not be opened."""
         return failure(error)

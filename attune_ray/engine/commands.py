@@ -1,4 +1,4 @@
-"""Orders that the engine gives to the shell; each but the last is answered by one event."""
+"""Orders that the engine gives to the shell; each is answered by one event, except where it says otherwise."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from attune_ray.plan import Chunk, ChunkId
 __all__ = [
     "CancelChunk",
     "Command",
+    "CutTask",
     "EvaluateTransitions",
     "FailChunk",
     "FinishRun",
@@ -60,6 +61,13 @@ class CancelChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class CutTask:
+    """A cancellation has ended a task run: drop its timers and its preparation, keep what it has done. No answer."""
+
+    run: TaskRunId
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluateTransitions:
     """A task has ended: close its result, then answer with TransitionsEvaluated."""
 
@@ -76,4 +84,4 @@ class FinishRun:
     error: str | None
 
 
-Command = StartTimer | PrepareTask | SubmitChunk | FailChunk | CancelChunk | EvaluateTransitions | FinishRun
+Command = StartTimer | PrepareTask | SubmitChunk | FailChunk | CancelChunk | CutTask | EvaluateTransitions | FinishRun

@@ -3,6 +3,7 @@
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, NamedTuple
 
+from attune_ray.actions import Nature
 from attune_ray.plan import ChunkId, Shape
 
 __all__ = [
@@ -11,6 +12,9 @@ __all__ = [
     "ChunkLost",
     "Event",
     "Outcome",
+    "PauseRequested",
+    "Request",
+    "ResumeRequested",
     "RunStarted",
     "TaskNotPrepared",
     "TaskPrepared",
@@ -69,6 +73,7 @@ class TaskPrepared:
     run: TaskRunId
     n_items: int
     shape: Shape
+    nature: Nature = "work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class ChunkDone:
 
     Attributes:
         n_succeeded, n_failed: items; the chunk's items beyond their sum, its last ones, were not started: its time was
-            up, or ``on_item_error: stop`` ended it.
+            up, or ``on_item_error: stop`` ended it. A child run that was cancelled is neither.
         retryable: indexes of the failed items that may be tried again.
         retry_after_s: the wait that an action asked for, or None.
         elapsed_s: seconds from the first item's start to the last one's end.
@@ -113,12 +118,23 @@ class TransitionsEvaluated:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """Somebody wants nothing new to start; what runs is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Somebody wants a paused run to go on."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody wants the run to end; ``running``: also what runs now."""
 
     running: bool
 
 
+Request = PauseRequested | ResumeRequested | CancelRequested
 Event = (
     RunStarted
     | TimerFired
@@ -128,5 +144,5 @@ Event = (
     | ChunkDone
     | ChunkLost
     | TransitionsEvaluated
-    | CancelRequested
+    | Request
 )

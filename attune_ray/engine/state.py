@@ -33,13 +33,29 @@ turns, with all that hangs on it, as often as its conditions let it. A round is 
 An arrival *lasts*: it counts in every round that is brought by a cycle behind which its own task is not. So a join of
 a loop and of a task that runs but once starts in every round of the loop.
 
+**Requests.** Somebody may ask the run to pause, to resume, or to be cancelled, at any moment, before its begin too:
+
+=========== ======== =========================================== ===========================================
+request     status   what starts                                 what runs
+=========== ======== =========================================== ===========================================
+pause       PAUSED   nothing                                     ends, is recorded, publishes
+resume      RUNNING  what was held, in its order                 goes on
+cancel      CANCEL-  nothing, ever again; what was held,         work: ends, unless ``running``; waiting: is
+            LING     delayed or due again is cut                 cut; child runs: are asked the same themselves
+=========== ======== =========================================== ===========================================
+
+What a pause keeps back stands in the state: a task run's first order, or that after its delay, in its ``held``; chunks
+among the ``ready`` ones of their fan-out, whose lanes stay free. Timers run on, and make ready what they make ready.
+So a run that is resumed goes on as one whose answers came late. A task run that a cancellation has *cut* ends at once,
+as CANCELLED, and its transitions are not evaluated; what was not started of it has neither succeeded nor failed.
+
 **Invariants** (``RunState.validate``)
 
 * items of a fan-out are each in exactly one place: not handed out, in flight, waiting, or counted as ended;
 * the widths of the chunks in flight never sum to more than ``concurrency``, and each lane is either free or in flight;
-* a task run that is live waits for a fact: a lane is never free while there is something to send, unless a
-  ``rate_limit`` waits for its tick (``pace.py``);
-* a live run is in ``live``, an ended one is not; a finished run has none.
+* a task run that is live waits for a fact, or for the end of a pause: unless the run is paused, no order is held, and
+  no lane is free while there is something to send, unless a ``rate_limit`` waits for its tick (``pace.py``);
+* a live run is in ``live``, an ended one is not; a finished run has none, so a run that holds an order is not finished.
 """
 
 from collections import deque
@@ -47,11 +63,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from attune_ray.actions import Nature
+from attune_ray.engine.commands import PrepareTask, StartTimer
 from attune_ray.engine.events import (
+    CancelRequested,
     ChunkDone,
     ChunkLost,
     Event,
     Outcome,
+    PauseRequested,
+    Request,
     TaskNotPrepared,
     TaskPrepared,
     TaskRunId,
@@ -75,6 +96,7 @@ DUE: dict[Phase, tuple[type[Event], ...]] = {
     Phase.ENDED: (),
 }
 _STORY_LENGTH = 64
+_ENDED = {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED}
 
 
 @dataclass(slots=True)
@@ -86,6 +108,7 @@ class FanOut:
 
     n_items: int
     shape: Shape
+    nature: Nature = "work"
     pace: Pace | None = None
     """What its ``rate_limit`` lets start; None: it has none."""
     free_widths: list[int] = field(init=False)
@@ -137,6 +160,7 @@ class TaskRun:
         round, generation: see *Arrivals* above.
         descent: tasks of its own cycle from which it descends, and the latest turn of each.
         outcome: how it has ended, from its phase ENDING on.
+        held: the order that a pause keeps back.
     """
 
     id: TaskRunId
@@ -146,6 +170,7 @@ class TaskRun:
     descent: Mapping[str, int]
     fan_out: FanOut | None = None
     outcome: Outcome | None = None
+    held: StartTimer | PrepareTask | None = None
 
 
 @dataclass(slots=True)
@@ -193,7 +218,6 @@ class RunState:
     unhandled: set[str] = field(default_factory=set)
     n_task_runs: int = 0
     limit_hit: bool = False
-    cancelling: bool = False
     stopping: bool = False
     story: deque[Event] = field(default_factory=lambda: deque(maxlen=_STORY_LENGTH))
 
@@ -205,6 +229,28 @@ class RunState:
         """The plan's part for a task run."""
         return self.plan.tasks[run.task]
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing may start for now."""
+        return self.status is RunStatus.PAUSED
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether nothing may start any more, since somebody wants so."""
+        return self.status in {RunStatus.CANCELLING, RunStatus.CANCELLED}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status in _ENDED
+
+    @property
+    def request(self) -> Request | None:
+        """What somebody has asked for and is still to be done: what a child run that starts now is to be told."""
+        if self.paused:
+            return PauseRequested()
+        return CancelRequested(self.stopping) if self.cancelling else None
+
     def validate(self) -> None:
         """Check the invariants; for tests.
 
@@ -214,10 +260,12 @@ class RunState:
         for name, run in self.live.items():
             _check(name == run.id and run.phase is not Phase.ENDED, run, "is live and has ended")
             _check((run.phase is Phase.ENDING) == (run.outcome is not None), run, "has an outcome before its end")
+            _check(run.held is None or self.paused, run, "is held by no pause")
             if run.fan_out is not None:
                 _validate_fan_out(run, run.fan_out)
+                _check(self.paused or not _is_idle(run.fan_out), run, "is idle")
                 _check(run.phase is Phase.ENDING or not run.fan_out.is_over, run, "runs without items")
-        if self.status is not RunStatus.RUNNING and self.live:
+        if self.has_ended and self.live:
             raise EngineError(f"the run is {self.status.value} with live task runs: {list(self.live)}")
 
 
@@ -231,11 +279,15 @@ def _validate_fan_out(run: TaskRun, fan_out: FanOut) -> None:
     _check(len(indexes) == len(set(indexes)), run, "holds an item twice")
     lanes = sorted(fan_out.free_widths + [chunk.width for chunk in fan_out.in_flight.values()])
     _check(lanes == sorted(widths(fan_out.shape)), run, "has lost or doubled lanes")
-    waits_for_tick = fan_out.pace is not None and fan_out.pace.is_spent and fan_out.pace.is_ticking
-    _check(not fan_out.free_widths or not (fan_out.ready or not_handed_out) or waits_for_tick, run, "is idle")
     if fan_out.shape.width is not None:
         width = sum(chunk.width for chunk in fan_out.in_flight.values())
         _check(width <= fan_out.shape.width, run, f"runs {width} items at once of {fan_out.shape.width}")
+
+
+def _is_idle(fan_out: FanOut) -> bool:
+    has_more = bool(fan_out.ready) or (fan_out.next_index < fan_out.n_items and not fan_out.stopped)
+    waits_for_tick = fan_out.pace is not None and fan_out.pace.is_spent and fan_out.pace.is_ticking
+    return has_more and bool(fan_out.free_widths) and not waits_for_tick
 
 
 def _check(holds: bool, run: TaskRun, story: str) -> None:  # noqa: FBT001  an assertion reads condition first

@@ -9,6 +9,8 @@ class RunStatus(enum.StrEnum):
     """How a run stands; each is equal to its own text."""
 
     RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"

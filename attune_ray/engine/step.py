@@ -3,13 +3,24 @@
 from typing import assert_never
 
 from attune_ray.engine import arrivals, fan_out
-from attune_ray.engine.commands import CancelChunk, Command, EvaluateTransitions, FinishRun, PrepareTask, StartTimer
+from attune_ray.engine.commands import (
+    CancelChunk,
+    Command,
+    CutTask,
+    EvaluateTransitions,
+    FinishRun,
+    PrepareTask,
+    StartTimer,
+)
 from attune_ray.engine.events import (
     CancelRequested,
     ChunkDone,
     ChunkLost,
     Event,
     Outcome,
+    PauseRequested,
+    Request,
+    ResumeRequested,
     RunStarted,
     TaskNotPrepared,
     TaskPrepared,
@@ -40,7 +51,7 @@ def step(state: RunState, event: Event) -> list[Command]:
     Raises:
         IllegalTransitionError: the fact is impossible here; ``state`` is unchanged.
     """
-    if state.status is not RunStatus.RUNNING:
+    if state.has_ended:
         return []
     match event:
         case RunStarted() if state.has_begun:
@@ -48,13 +59,18 @@ def step(state: RunState, event: Event) -> list[Command]:
         case RunStarted():
             state.has_begun = True
             commands = _begin(state, arrivals.start_entries(state))
+        case PauseRequested():
+            commands = _pause(state)
+        case ResumeRequested():
+            commands = _resume(state)
         case CancelRequested():
             commands = _cancel(state, event)
         case _:
             run = _live_run(state, event)
             commands = [] if run is None else _apply(state, run, event)
     state.story.append(event)
-    return commands if state.live else [*commands, _finish(state)]
+    goes_on = state.live or not (state.has_begun or state.cancelling)
+    return commands if goes_on else [*commands, _finish(state)]
 
 
 def _apply(  # noqa: PLR0911  one return per kind of fact
@@ -84,7 +100,7 @@ def _apply(  # noqa: PLR0911  one return per kind of fact
 
 def _live_run(state: RunState, event: Event) -> TaskRun | None:
     """The task run that the fact is about; None when the fact is late: reported twice, or overtaken."""
-    assert not isinstance(event, RunStarted | CancelRequested)  # noqa: S101  narrows the union
+    assert not isinstance(event, RunStarted | Request)  # noqa: S101  narrows the union
     run = state.live.get(event.run)
     if run is None:
         known = state.tasks.get(event.run.task)
@@ -92,8 +108,9 @@ def _live_run(state: RunState, event: Event) -> TaskRun | None:
             raise IllegalTransitionError(_story(state, event, "a task run that never started"))
         return None
     due_in, here = _ORDER[_phase_of(event)], _ORDER[run.phase]
-    if due_in > here or _is_unknown(run, event):
-        raise IllegalTransitionError(_story(state, event, f"{run.id} is {run.phase.value}"))
+    if due_in > here or (due_in == here and run.held is not None) or _is_unknown(run, event):
+        held = ", and its order is held" if run.held is not None else ""
+        raise IllegalTransitionError(_story(state, event, f"{run.id} is {run.phase.value}{held}"))
     if due_in < here or _is_repeated(run, event):
         return None
     if fault := _fault(state, run, event):
@@ -136,7 +153,7 @@ def _fault(state: RunState, run: TaskRun, event: Event) -> str | None:
     """Why a fact cannot be, though it is due: its figures do not fit what was ordered."""
     match event:
         case ChunkDone() if run.fan_out is not None:
-            return _fault_of_figures(run.fan_out.in_flight[event.chunk].items, event)
+            return _fault_of_figures(run.fan_out, event)
         case TransitionsEvaluated():
             n_transitions = len(state.plan_of(run.id).task.next)
             if not all(0 <= place < n_transitions for place in event.fired):
@@ -146,9 +163,10 @@ def _fault(state: RunState, run: TaskRun, event: Event) -> str | None:
     return None
 
 
-def _fault_of_figures(items: Items, event: ChunkDone) -> str | None:
-    n_ended = event.n_succeeded + event.n_failed
-    if min(event.n_succeeded, event.n_failed) < 0 or not 0 < n_ended <= len(items):
+def _fault_of_figures(held: FanOut, event: ChunkDone) -> str | None:
+    items: Items = held.in_flight[event.chunk].items
+    n_ended, least = event.n_succeeded + event.n_failed, 0 if held.stopped else 1
+    if min(event.n_succeeded, event.n_failed) < 0 or not least <= n_ended <= len(items):
         return f"chunk {event.chunk} has {len(items)} items"
     if not event.retryable:
         return None
@@ -167,23 +185,32 @@ def _begin(state: RunState, runs: list[TaskRun]) -> list[Command]:
         task = state.plan_of(run.id).task
         if task.delay_s > 0:
             run.phase = Phase.DELAYED
-            commands.append(StartTimer(run.id, None, task.delay_s))
+            commands += _order(state, run, StartTimer(run.id, None, task.delay_s))
         else:
-            commands.append(PrepareTask(run.id))
+            commands += _order(state, run, PrepareTask(run.id))
     return commands
+
+
+def _order(state: RunState, run: TaskRun, order: StartTimer | PrepareTask) -> list[Command]:
+    """Give the order that a task run needs to go on, or hold it until the run is resumed."""
+    if state.paused:
+        run.held = order
+        return []
+    return [order]
 
 
 def _timer_fired(state: RunState, run: TaskRun, event: TimerFired) -> list[Command]:
     if run.phase is Phase.DELAYED:
         run.phase = Phase.PREPARING
-        return [PrepareTask(run.id)]
+        return _order(state, run, PrepareTask(run.id))
     held = _held(state, run, event)
     fan_out.timer_fired(held, event)
-    return fan_out.feed(run, held)
+    return _feed(state, run, held)
 
 
 def _prepared(state: RunState, run: TaskRun, event: TaskPrepared) -> list[Command]:
-    run.fan_out = held = FanOut(event.n_items, event.shape, Pace.of(state.plan_of(run.id).task.rate_limit))
+    pace = Pace.of(state.plan_of(run.id).task.rate_limit)
+    run.fan_out = held = FanOut(event.n_items, event.shape, event.nature, pace)
     run.phase = Phase.RUNNING
     if state.cancelling:
         fan_out.stop(held)
@@ -205,11 +232,15 @@ def _chunk_lost(state: RunState, run: TaskRun, event: ChunkLost) -> list[Command
 def _go_on(state: RunState, run: TaskRun, held: FanOut) -> list[Command]:
     """Send the next chunks, or close the task run when all its items have ended."""
     if not held.is_over:
-        return fan_out.feed(run, held)
+        return _feed(state, run, held)
     if state.cancelling and held.n_left_out:
-        _end(state, run, TaskStatus.CANCELLED)
-        return []
+        return _cut(state, run)
     return _close(run, fan_out.outcome_of(held, state.plan_of(run.id)), None)
+
+
+def _feed(state: RunState, run: TaskRun, held: FanOut) -> list[Command]:
+    """Send what is due, unless the run is paused."""
+    return [] if state.paused else fan_out.feed(run, held)
 
 
 def _close(run: TaskRun, outcome: Outcome, error: str | None) -> list[Command]:
@@ -241,23 +272,56 @@ def _end(state: RunState, run: TaskRun, status: TaskStatus) -> None:
     del state.live[run.id]
 
 
+def _cut(state: RunState, run: TaskRun) -> list[Command]:
+    """End a task run before its end."""
+    _end(state, run, TaskStatus.CANCELLED)
+    return [CutTask(run.id)]
+
+
+def _pause(state: RunState) -> list[Command]:
+    if state.status is RunStatus.RUNNING:
+        state.status = RunStatus.PAUSED
+    return []
+
+
+def _resume(state: RunState) -> list[Command]:
+    """Give what was held, in the order in which it would have been."""
+    if not state.paused:
+        return []
+    state.status = RunStatus.RUNNING
+    commands: list[Command] = []
+    for run in state.live.values():
+        if run.held is not None:
+            commands.append(run.held)
+            run.held = None
+        elif run.fan_out is not None and run.phase is Phase.RUNNING:
+            commands += fan_out.feed(run, run.fan_out)
+    return commands
+
+
 def _cancel(state: RunState, event: CancelRequested) -> list[Command]:
-    """Start nothing more; end what has not begun, let what runs finish or stop it."""
-    stops_now = event.running and not state.stopping
-    state.cancelling = True
+    """Start nothing more; cut what has not begun and what only waits, let what works finish or stop it."""
+    natures = set() if state.cancelling else {"wait"}
+    natures |= {"work"} if event.running and not state.stopping else set()
+    state.status = RunStatus.CANCELLING
     state.stopping |= event.running
     commands: list[Command] = []
     for run in list(state.live.values()):
-        if run.phase is Phase.DELAYED:
-            _end(state, run, TaskStatus.CANCELLED)
+        is_before_work = run.phase is Phase.DELAYED or (run.phase is Phase.PREPARING and state.stopping)
+        if run.held is not None or is_before_work:
+            commands += _cut(state, run)
         elif run.fan_out is not None and run.phase is Phase.RUNNING:
             fan_out.stop(run.fan_out)
             if run.fan_out.is_over:
-                _end(state, run, TaskStatus.CANCELLED)
-            elif stops_now:
-                chunks = run.fan_out.in_flight.values()
-                commands += [CancelChunk(run.id, chunk.id) for chunk in chunks if chunk.crashes < state.max_crashes]
+                commands += _cut(state, run)
+            elif run.fan_out.nature in natures:
+                commands += _stop_chunks(state, run, run.fan_out)
     return commands
+
+
+def _stop_chunks(state: RunState, run: TaskRun, held: FanOut) -> list[Command]:
+    """Stop what is in flight, except for a failure that is being stored: no worker runs it."""
+    return [CancelChunk(run.id, chunk.id) for chunk in held.in_flight.values() if chunk.crashes < state.max_crashes]
 
 
 def _finish(state: RunState) -> FinishRun:

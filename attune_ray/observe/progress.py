@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attune_ray.engine import CancelRequested, Event, RunStarted, TaskRunId, TaskStatus, TransitionsEvaluated
+from attune_ray.engine import Event, Request, RunStarted, RunStatus, TaskRunId, TaskStatus, TransitionsEvaluated
 from attune_ray.ports import RunView
 
 __all__ = ["Progress", "TaskProgress"]
@@ -66,6 +66,11 @@ class Progress:
         self._changed = changed or (lambda _: None)
         self._view: RunView | None = None
 
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands; RUNNING before it has begun."""
+        return RunStatus.RUNNING if self._view is None else self._view.state.status
+
     def started(self, view: RunView) -> None:
         """Follow this run from now on."""
         self._view = view
@@ -75,7 +80,7 @@ class Progress:
         """Look at what the fact has moved."""
         if self._view is None or self._view.run_id != run_id:
             return
-        if isinstance(event, RunStarted | TransitionsEvaluated | CancelRequested):
+        if isinstance(event, RunStarted | TransitionsEvaluated | Request):
             for run in sorted(self._view.state.live.keys() ^ self.live.keys()):
                 self._look(self._view, run)
         else:

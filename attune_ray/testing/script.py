@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
+from attune_ray.actions.core import WAITING
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.orders import Held, KeepsResults, now_of
 from attune_ray.dispatch.result_cache import ResultCache
@@ -32,7 +33,7 @@ class Execution:
     Attributes:
         index: of the item; None for a plain task.
         attempt: 1-based.
-        status: ``completed``, ``failed`` or ``running``.
+        status: ``completed``, ``failed``, ``timeout`` or ``cancelled``.
         input: the parameters that the action received.
         started_s, ended_s: virtual seconds since the run began.
     """
@@ -61,6 +62,7 @@ def scripted_action(ref: str) -> Action:
         names=None,
         required=frozenset(),
         signature="(**any)",
+        nature="wait" if ref in WAITING else "work",
     )
 
 
@@ -139,6 +141,9 @@ class ScriptedExecutor(KeepsResults):
                     await asyncio.Event().wait()
         except TimeoutError:
             recorder.failed(row, scope, timed_out(work), 0)
+        except asyncio.CancelledError:
+            execution.ended_s, execution.status = loop.time(), "cancelled"
+            raise
         else:
             recorder.returned(row, scope, _outcome(script, values), 0)
         execution.ended_s = loop.time()

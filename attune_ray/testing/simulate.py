@@ -1,8 +1,9 @@
 """Evaluate, render, and simulate runs without a cluster."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from attune_ray.coordinator import RunResult
@@ -12,7 +13,7 @@ from attune_ray.plan import build
 from attune_ray.ports import Observer
 from attune_ray.testing.clock import VirtualLoop
 from attune_ray.testing.script import Execution, ScriptedExecutor
-from attune_ray.testing.stage import RUN_ID, Stage
+from attune_ray.testing.stage import RUN_ID, RunRequest, Stage, ask_for
 
 __all__ = ["Simulation", "condition", "evaluate", "load_workflow", "render", "simulate"]
 
@@ -94,6 +95,7 @@ def simulate(
     config: Any = None,
     keystore: Any = None,
     default_concurrency: int = 1,
+    requests: Iterable[tuple[float, RunRequest]] = (),
     observers: tuple[Observer, ...] = (),
 ) -> Simulation:
     """Run a workflow on the real engine with scripted actions, in virtual time and in this process.
@@ -105,10 +107,20 @@ def simulate(
         parameter_schema: a schema in place of the workflow's own.
         action_schemas: action reference → schema of its parameters.
         default_concurrency: items at once where a task does not say.
+        requests: virtual seconds and ``pause``, ``resume``, ``cancel`` (as the workflow's policy says),
+            ``allow_finish`` or ``cancel_running``: what somebody asks of the run then.
 
     Raises:
         InvalidWorkflowError: the workflow has problems.
         InvalidParametersError: the parameters do not fit its schema.
+
+    >>> run = simulate(
+    ...     "tasks: [{name: a, action: t.a, next: [{do: b}]}, {name: b, action: t.b}]",
+    ...     actions={"t.a": {"data": 1, "sleep": 5}, "t.b": {"data": 2, "sleep": 5}},
+    ...     requests=[(2, "pause"), (60, "resume"), (61, "cancel_running")],
+    ... )
+    >>> run.status, [(e.task, e.started_s, e.status) for e in run.executions]
+    ('cancelled', [('a', 0.0, 'completed'), ('b', 60.0, 'cancelled')])
     """
     loaded = workflow if isinstance(workflow, Workflow) else load_workflow(workflow)
     if parameter_schema is not None:
@@ -120,8 +132,15 @@ def simulate(
     )
     stage = Stage(scripted, {ref: load_workflow(text) for ref, text in (workflows or {}).items()})
     runs = stage.runs(config=config, keystore=keystore, observers=observers)
+
+    async def work() -> RunResult:
+        loop = asyncio.get_running_loop()
+        for due_s, request in sorted(requests, key=itemgetter(0)):
+            loop.call_at(due_s, ask_for, runs, request)
+        return await runs.run(build(loaded), dict(parameters or {}), run_id=RUN_ID)
+
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        result = runner.run(runs.run(build(loaded), dict(parameters or {}), run_id=RUN_ID))
+        result = runner.run(work())
     return Simulation(
         status=result.status.value,
         result=result.result,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, assert_never
 
 from attune_ray.actions import Action, Catalog
 from attune_ray.coordinator import Runs, World
@@ -15,9 +15,26 @@ from attune_ray.settings import FanOutSettings, LimitSettings
 from attune_ray.testing.clock import ManualClock
 from attune_ray.testing.script import Execution, ScriptedExecutor, scripted_action
 
-__all__ = ["RUN_ID", "Stage"]
+__all__ = ["RUN_ID", "RunRequest", "Stage", "ask_for"]
 
 RUN_ID = "simulated"
+RunRequest = Literal["pause", "resume", "cancel", "allow_finish", "cancel_running"]
+"""What may be asked of a run; ``cancel``: in the way that the workflow's ``cancellation_policy`` says."""
+
+
+def ask_for(runs: Runs, request: RunRequest) -> None:
+    """Ask it of the simulated run, and of the runs below."""
+    match request:
+        case "pause":
+            runs.pause()
+        case "resume":
+            runs.resume()
+        case "cancel":
+            runs.cancel()
+        case "allow_finish" | "cancel_running":
+            runs.cancel(running=request == "cancel_running")
+        case _:
+            assert_never(request)
 
 
 @dataclass(slots=True)
@@ -66,5 +83,5 @@ class Stage:
         finally:
             execution.ended_s = clock()
         execution.error = report.error
-        execution.status = "completed" if report.succeeded else "failed"
+        execution.status = "cancelled" if report.cancelled else "completed" if report.succeeded else "failed"
         return report

@@ -390,13 +390,26 @@ def test_a_task_that_could_not_be_opened_has_a_result(bench: Bench) -> None:
     assert (result.view()["succeeded"], result.view()["error"]) == (False, "no such thing")
 
 
-async def test_a_task_whose_chunks_were_all_cut_short_has_a_result(bench: Bench) -> None:
-    """A cancelled run still has a view of what had begun."""
+async def test_a_task_that_was_cancelled_has_a_result(bench: Bench) -> None:
+    """Whether it had been opened or not; what an earlier attempt came to is not its end."""
+    cancelled = {"succeeded": False, "cancelled": True, "error": "Execution cancelled by user"}
     plain = await bench.open("action: contract.text")
-    fan_out = await bench.open("action: contract.echo, with_items: [5, 6], input: {x: '{{ item }}'}")
 
-    assert bench.executor.result(plain, succeeded=False).view()["error"] == "it was cancelled"
-    assert list(bench.executor.result(fan_out, succeeded=False).view()["results"]) == [None, None]
+    assert bench.executor.result(plain, succeeded=False, cancelled=True).view() == cancelled
+    assert bench.executor.failure(None).view() == cancelled
+    await bench.executor.fail(plain, Chunk(id=1, items=(0,)), "the first attempt")
+    assert bench.executor.result(plain, succeeded=False, cancelled=True).view() == cancelled
+
+
+async def test_a_fan_out_that_was_cancelled_tells_what_had_ended(bench: Bench) -> None:
+    """Items that never started have neither succeeded nor failed."""
+    held = await bench.open("action: contract.echo, with_items: [5, 6, 7], input: {x: '{{ item }}'}")
+    await bench.executor.run(held, Chunk(id=1, items=(1,)))
+    view = bench.executor.result(held, succeeded=False, cancelled=True).view()
+
+    assert list(view["results"]) == [None, {"x": 6}, None]
+    assert (view["total_count"], view["succeeded_count"], view["failed_count"], view["cancelled"]) == (3, 1, 0, True)
+    assert (view["error"], list(view["failed_items"])) == ("Execution cancelled after 1 of 3 item(s)", [])
 
 
 async def test_no_items_are_a_result_too(bench: Bench) -> None:

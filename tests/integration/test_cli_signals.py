@@ -8,16 +8,20 @@ import pytest
 from cli_driver import CommandLine, Start
 
 ACTIONS = """
-import time, attune_ray
+import asyncio, time, attune_ray
+
+@attune_ray.action("t.nap", inline=True)
+async def nap(seconds):
+    await asyncio.sleep(seconds)
 
 @attune_ray.action("t.sleep")
 def sleep(seconds):
     time.sleep(seconds)
 """
-INLINE = "tasks: [{name: wait, action: core.sleep, with_items: [1, 3600], input: {seconds: '{{ item }}'}}]\n"
+INLINE = "tasks: [{name: wait, action: t.nap, with_items: [1, 3600], input: {seconds: '{{ item }}'}}]\n"
 SHORT = """
 tasks:
-  - {name: wait, action: core.sleep, input: {seconds: 1}, next: [{do: [more]}]}
+  - {name: wait, action: t.nap, input: {seconds: 1}, next: [{do: [more]}]}
   - {name: more, action: core.noop}
 """
 ON_RAY = "tasks: [{name: wait, action: t.sleep, with_items: '{{ range(64) }}', input: {seconds: %d}}]\n"

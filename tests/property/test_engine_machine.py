@@ -16,14 +16,17 @@ from attune_ray.engine import (
     ChunkDone,
     ChunkLost,
     Command,
+    CutTask,
     EvaluateTransitions,
     Event,
     FailChunk,
     FinishRun,
+    PauseRequested,
     PrepareTask,
+    Request,
+    ResumeRequested,
     RunStarted,
     RunState,
-    RunStatus,
     StartTimer,
     SubmitChunk,
     TaskNotPrepared,
@@ -49,6 +52,7 @@ SHAPES = st.builds(
     max_items=st.integers(1, 5),
 )
 ROUGHLY_HALF = st.booleans()
+NATURES = st.sampled_from(["work", "work", "wait", "run"])
 
 
 @st.composite
@@ -93,7 +97,7 @@ def _tasks(draw: st.DrawFn, name: str, targets: set[str], n_inbound: int, names:
 
 
 class EngineMachine(RuleBasedStateMachine):
-    """Answers the orders of one run in any order, in any way, more than once, and cancels it in the midst."""
+    """Answers the orders of one run in any order, in any way, more than once; pauses, resumes and cancels it."""
 
     @initialize(plan=workflows())
     def begin(self, plan: Plan) -> None:
@@ -141,13 +145,28 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def report_again(self, data: st.DataObject) -> None:
-        """Any fact may come twice, however late."""
-        event = data.draw(st.sampled_from([event for event, _ in self.told]))
+        """Any fact may come twice, however late; a request that comes again is a new one."""
+        event = data.draw(st.sampled_from([event for event, _ in self.told if not isinstance(event, Request)]))
         before = deepcopy(self.state, {id(self.plan): self.plan})
 
         assert step(self.state, event) == []
         before.story = self.state.story
         assert self.state == before
+
+    @rule(data=st.data())
+    def pause(self, data: st.DataObject) -> None:
+        """Somebody wants nothing new to start; what runs goes on, as far as it comes."""
+        self.tell(PauseRequested())
+        if data.draw(ROUGHLY_HALF):
+            while self.open:
+                self._answer(data)
+                self.holds_its_invariants()
+                self.goes_on_or_has_ended()
+
+    @rule()
+    def resume(self) -> None:
+        """Somebody wants it to go on, paused or not."""
+        self.tell(ResumeRequested())
 
     @precondition(lambda self: len(self.told) > 4)
     @rule(is_meant=st.integers(0, 3), running=st.booleans())
@@ -165,11 +184,11 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def goes_on_or_has_ended(self) -> None:
-        """A run whose orders are all answered has ended, once; one that has ended leaves timers at most."""
-        has_ended = self.state.status is not RunStatus.RUNNING
+        """A run whose orders are all answered has ended, once, or is paused; one that has ended leaves only timers."""
+        has_ended = self.state.has_ended
 
         assert self.n_finished == has_ended
-        assert self.open or has_ended
+        assert self.open or has_ended or self.state.paused
         if has_ended:
             assert all(isinstance(order, StartTimer) for order in self.open)
 
@@ -186,6 +205,7 @@ class EngineMachine(RuleBasedStateMachine):
         """Let the run end; then the same facts give the same orders, also to a state that was set aside."""
         if not hasattr(self, "state"):
             return
+        self.tell(ResumeRequested())
         while self.open:
             self._answer_plainly(self.open.pop(0))
             self.holds_its_invariants()
@@ -208,12 +228,15 @@ class EngineMachine(RuleBasedStateMachine):
         commands = step(self.state, event)
         self.told.append((event, commands))
         for command in commands:
+            assert not (self.state.paused and _starts(command))
             match command:
                 case FinishRun():
                     assert command is commands[-1]
                     self.n_finished += 1
                 case CancelChunk():
                     assert self._is_in_flight(command.run, command.chunk)
+                case CutTask():
+                    self._cut(command.run)
                 case SubmitChunk():
                     self._sent(command)
                     self.open.append(command)
@@ -225,6 +248,12 @@ class EngineMachine(RuleBasedStateMachine):
                     self.open.append(command)
                 case _:
                     self.open.append(command)
+
+    def _cut(self, run: TaskRunId) -> None:
+        """Nothing of it is in flight; its preparation may be, and is dropped."""
+        own = [order for order in self.open if not isinstance(order, FinishRun) and order.run == run]
+        assert all(isinstance(order, PrepareTask | StartTimer) for order in own)
+        self.open = [order for order in self.open if order not in own]
 
     def _is_in_flight(self, run: TaskRunId, chunk: int) -> bool:
         return any(
@@ -269,7 +298,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def _preparations(self, order: PrepareTask) -> st.SearchStrategy[Event]:
         n_items = st.integers(0, 9) if self.plan.tasks[order.run.task].is_fan_out else st.just(1)
-        prepared = st.builds(TaskPrepared, st.just(order.run), n_items, SHAPES)
+        prepared = st.builds(TaskPrepared, st.just(order.run), n_items, SHAPES, NATURES)
         refused = st.sampled_from([TaskSkipped(order.run), TaskNotPrepared(order.run, "no such action")])
         return st.one_of(prepared, prepared, prepared, prepared, refused)
 
@@ -311,6 +340,11 @@ class EngineMachine(RuleBasedStateMachine):
                 self.tell(ChunkDone(order.run, order.chunk.id, n_succeeded=len(order.chunk.items)))
             case EvaluateTransitions():
                 self.tell(TransitionsEvaluated(order.run, ()))
+
+
+def _starts(order: Command) -> bool:
+    """Whether an order starts something new."""
+    return isinstance(order, PrepareTask | SubmitChunk) or (isinstance(order, StartTimer) and order.chunk is None)
 
 
 EngineMachine.TestCase.settings = settings(

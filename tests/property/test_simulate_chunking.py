@@ -64,8 +64,12 @@ def results(n_items: int, cases: dict[str, Any], rules: str, shape: Shape) -> Ru
 
     world = World(route=route, local=executor.inline, clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
     context = RunContext(run_id="r", given={}, parameters={}, variables={})
+
+    async def work() -> RunResult:
+        return await Coordinator(plan, context, RunState(plan), world, []).run()
+
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(Coordinator(plan, context, RunState(plan), world, []).run())
+        return runner.run(work())
 
 
 @settings(max_examples=60, deadline=None)

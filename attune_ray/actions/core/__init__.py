@@ -6,7 +6,7 @@ from typing import Final
 
 from attune_ray.actions.output import Output
 
-__all__ = ["CORE"]
+__all__ = ["CORE", "WAITING"]
 
 _NAMES: Final = ("ask", "echo", "http_request", "noop", "sleep")
 
@@ -30,3 +30,5 @@ class _Core(Mapping[str, Callable[..., Awaitable[Output]]]):
 
 CORE: Final = _Core()
 """Every core action by its ref."""
+WAITING: Final = frozenset({"core.ask", "core.sleep"})
+"""Those that do nothing but wait."""

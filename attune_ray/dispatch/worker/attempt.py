@@ -20,7 +20,7 @@ from attune_ray.errors import (
 )
 from attune_ray.expression import ItemContext
 
-__all__ = ["CANCELLED", "Recorder", "Summary", "failed_rows", "stored_output"]
+__all__ = ["CANCELLED", "Recorder", "Summary", "cancelled_row", "failed_rows", "stored_output"]
 
 _FINAL = (PermanentError, ExpressionError, UnstorableResultError)
 """Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
@@ -232,3 +232,10 @@ def failed_rows(
         duration_us=[0] * n_rows,
     )
     return Summary(n_succeeded=0, n_failed=n_rows), rows
+
+
+def cancelled_row(data: Any = None) -> Rows:
+    """The row of a plain task that was cancelled; ``data``: what it had come to."""
+    stored = {**CANCELLED, **({} if data is None else {"data": data})}
+    error: str = CANCELLED["error"]
+    return Rows(index=(0,), attempt=1, status=[FAILED], data=[encode(stored)], error=[error], duration_us=[0])

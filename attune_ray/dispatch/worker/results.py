@@ -93,6 +93,7 @@ class FanOutResult:
     Attributes:
         parts: in the order in which they ended; a later one supersedes an earlier one for the items both have.
         items: the items themselves, or a Ray reference to them; None: there are none.
+        cancelled: before all its items had ended.
     """
 
     parts: tuple[Part, ...]
@@ -101,6 +102,7 @@ class FanOutResult:
     n_succeeded: int
     n_failed: int
     succeeded: bool
+    cancelled: bool = False
     max_failed_items: int = 1_000
 
     def view(self) -> FanOutView:
@@ -114,7 +116,10 @@ class FanOutResult:
             failed_items=FailedItems(self, results),
             succeeded=self.succeeded,
         )
-        if not self.succeeded:
+        if self.cancelled:
+            n_ended = self.n_succeeded + self.n_failed
+            view |= {"cancelled": True, "error": f"Execution cancelled after {n_ended} of {self.n_items} item(s)"}
+        elif not self.succeeded:
             view["error"] = f"{self.n_failed} of {self.n_items} item(s) failed"
         return view
 

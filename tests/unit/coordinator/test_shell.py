@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from attune_ray.coordinator import Coordinator, RunResult, World
-from attune_ray.engine import ChunkDone, Event, RunStarted, RunState, TaskPrepared
+from attune_ray.dispatch.orders import Held
+from attune_ray.engine import CancelRequested, ChunkDone, Event, RunStarted, RunState, TaskPrepared
 from attune_ray.model import Task
 from attune_ray.plan import build
-from attune_ray.ports import Observer, RunContext, RunView
+from attune_ray.ports import Observer, RunContext, RunView, TaskOrder
 from attune_ray.settings import LimitSettings
 from attune_ray.testing import ManualClock, ScriptedExecutor, VirtualLoop, load_workflow, simulate
 from attune_ray.testing.script import scripted_action
@@ -67,22 +68,30 @@ class Trigger(Spy):
 
 
 def run_with(
-    tasks: str, scripts: Mapping[str, Any], when: type, act: Callable[[Coordinator], None], limit: int = 100
+    tasks: str,
+    scripts: Mapping[str, Any] | ScriptedExecutor,
+    when: type,
+    act: Callable[[Coordinator], None],
+    limit: int = 100,
 ) -> tuple[RunResult, ScriptedExecutor]:
     """Run tasks; ``act`` is called with the coordinator at every fact of a kind."""
-    plan, scripted = build(load_workflow(f"tasks: {tasks}")), ScriptedExecutor(scripts)
+    plan = build(load_workflow(f"tasks: {tasks}"))
+    scripted = scripts if isinstance(scripts, ScriptedExecutor) else ScriptedExecutor(scripts)
 
     def route(task: Task) -> tuple[Any, Any]:
         return scripted_action(task.action or ""), scripted
 
-    world = World(route=route, local=scripted.inline, clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
-    context = RunContext(run_id="r", given={}, parameters={}, variables={})
-    trigger = Trigger(kind=when)
-    observers: list[Observer] = [trigger]
-    coordinator = Coordinator(plan, context, RunState(plan, limit), world, observers)
-    trigger.act = lambda: act(coordinator)
+    async def work() -> RunResult:
+        world = World(route=route, local=scripted.inline, clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
+        context = RunContext(run_id="r", given={}, parameters={}, variables={})
+        trigger = Trigger(kind=when)
+        observers: list[Observer] = [trigger]
+        coordinator = Coordinator(plan, context, RunState(plan, limit), world, observers)
+        trigger.act = lambda: act(coordinator)
+        return await asyncio.wait_for(coordinator.run(), 10_000)
+
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(asyncio.wait_for(coordinator.run(), 10_000)), scripted
+        return runner.run(work()), scripted
 
 
 def test_observers_see_a_run_from_its_start_to_its_end() -> None:
@@ -117,7 +126,7 @@ def test_a_cancel_that_lets_finish_waits_for_what_runs() -> None:
         "[{name: a, action: t.x, next: [{do: b}]}, {name: b, action: t.x}]",
         OK,
         TaskPrepared,
-        lambda coordinator: coordinator.cancel(running=False),
+        lambda coordinator: coordinator.ask(CancelRequested(False)),
     )
 
     assert result.status.value == "cancelled"
@@ -130,7 +139,7 @@ def test_a_cancel_stops_what_runs_and_keeps_what_has_ended() -> None:
     """The items that had ended are in the results."""
 
     def cancel_soon(coordinator: Coordinator) -> None:
-        asyncio.get_running_loop().call_later(2, lambda: coordinator.cancel(running=True))
+        asyncio.get_running_loop().call_later(2, lambda: coordinator.ask(CancelRequested(True)))
 
     result, scripted = run_with(
         "[{name: a, action: t.x, with_items: [1, 2, 3, 4], concurrency: 1}]", OK, ChunkDone, cancel_soon
@@ -138,7 +147,7 @@ def test_a_cancel_stops_what_runs_and_keeps_what_has_ended() -> None:
 
     assert (result.status.value, result.task("a").status.value) == ("cancelled", "cancelled")
     assert list(result.task("a").results) == [1, None, None, None]
-    assert [run.status for run in scripted.executions] == ["completed", "running"]
+    assert [run.status for run in scripted.executions] == ["completed", "cancelled"]
 
 
 def test_a_second_cancel_stops_what_the_first_one_let_finish() -> None:
@@ -146,15 +155,15 @@ def test_a_second_cancel_stops_what_the_first_one_let_finish() -> None:
 
     def cancel_twice(coordinator: Coordinator) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(1, lambda: coordinator.cancel(running=False))
-        loop.call_later(2, lambda: coordinator.cancel(running=True))
+        loop.call_later(1, lambda: coordinator.ask(CancelRequested(False)))
+        loop.call_later(2, lambda: coordinator.ask(CancelRequested(True)))
 
     result, scripted = run_with(
         "[{name: a, action: t.x}]", {"t.x": {"data": 1, "sleep": 3600}}, TaskPrepared, cancel_twice
     )
 
     assert result.status.value == "cancelled"
-    assert [run.status for run in scripted.executions] == ["running"]
+    assert [run.status for run in scripted.executions] == ["cancelled"]
 
 
 def test_a_run_ends_at_its_limit_of_task_runs() -> None:
@@ -174,7 +183,7 @@ def test_a_run_ends_at_its_limit_of_task_runs() -> None:
 def test_a_chunk_that_is_cancelled_before_it_begins_is_lost_not_forgotten() -> None:
     """The cancel comes in the same breath as the order to send it."""
     result, scripted = run_with(
-        "[{name: a, action: t.x}]", OK, TaskPrepared, lambda coordinator: coordinator.cancel(running=True)
+        "[{name: a, action: t.x}]", OK, TaskPrepared, lambda coordinator: coordinator.ask(CancelRequested(True))
     )
 
     assert (result.status.value, scripted.executions) == ("cancelled", [])
@@ -185,10 +194,43 @@ def test_a_cancel_that_crosses_the_report_of_a_chunk_changes_nothing_of_it() -> 
 
     def cancel_at_its_end(coordinator: Coordinator) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_at(5, lambda: loop.call_soon(lambda: coordinator.cancel(running=True)))
+        loop.call_at(5, lambda: loop.call_soon(lambda: coordinator.ask(CancelRequested(True))))
 
     for _ in range(3):
         result, scripted = run_with("[{name: a, action: t.x}]", OK, RunStarted, cancel_at_its_end)
 
         assert [run.status for run in scripted.executions] == ["completed"]
         assert (result.status.value, result.task("a").status.value) == ("cancelled", "completed")
+
+
+class Stuck(ScriptedExecutor):
+    """Opens no task but those called ``b``; notes the others whose opening was stopped."""
+
+    stopped: ClassVar[list[str]] = []
+
+    async def open(self, order: TaskOrder) -> Held:
+        """Wait for what will not come."""
+        if order.task.name == "b":
+            return await ScriptedExecutor.open(self, order)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.stopped.append(order.task.name)
+        raise AssertionError("it does not come")
+
+
+def test_a_preparation_under_way_is_stopped_at_once() -> None:
+    """Not only when the last of the others has ended; its task was cut."""
+    seen: list[list[str]] = []
+
+    def cancel_soon(coordinator: Coordinator) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(1, lambda: coordinator.ask(CancelRequested(running=False)))
+        loop.call_later(2, lambda: seen.append([*Stuck.stopped]))
+        loop.call_later(3, lambda: coordinator.ask(CancelRequested(running=True)))
+
+    result, _ = run_with("[{name: a, action: t.x}, {name: b, action: t.x}]", Stuck(OK), TaskPrepared, cancel_soon)
+
+    assert (seen, Stuck.stopped) == ([[]], ["a"])
+    assert [result.task(name).status.value for name in "ab"] == ["cancelled", "cancelled"]
+    assert (result.task("a").result or {})["cancelled"] is True

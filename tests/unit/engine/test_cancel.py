@@ -6,6 +6,8 @@ from engine_driver import Driver
 from attune_ray.engine import (
     CancelChunk,
     CancelRequested,
+    ChunkDone,
+    CutTask,
     EvaluateTransitions,
     FailChunk,
     RunState,
@@ -13,6 +15,7 @@ from attune_ray.engine import (
     TimerFired,
     step,
 )
+from attune_ray.errors import IllegalTransitionError
 from attune_ray.model import parse_workflow
 from attune_ray.plan import Shape, build
 
@@ -44,26 +47,37 @@ def test_a_delayed_task_ends_at_once(running: bool) -> None:  # noqa: FBT001  pa
     """Its timer may ring later: nobody listens."""
     run = Driver("tasks: [{name: a, action: t.x, delay: 60}]")
 
-    assert run.cancel(running=running) == [run.finished]
+    assert run.cancel(running=running) == [CutTask(run.run_of("a")), run.finished]
     assert (run.status, run.status_of("a")) == ("cancelled", "cancelled")
     assert run.tell(TimerFired(run.run_of("a"), None)) == []
 
 
-@BOTH_POLICIES
-def test_a_task_in_preparation_runs_nothing_once_it_is_prepared(running: bool) -> None:  # noqa: FBT001  parametrized
+def test_allow_finish_lets_a_preparation_end_and_runs_nothing_of_it() -> None:
     """The answer is waited for, so that nothing is left behind."""
     run = Driver(PLAIN)
-    assert run.cancel(running=running) == []
+    assert run.cancel() == []
+    assert run.status == "cancelling"
 
-    assert run.prepare("a") == [run.finished]
+    assert run.prepare("a") == [CutTask(run.run_of("a")), run.finished]
     assert [run.status_of(name) for name in "ab"] == ["cancelled", "not_run"]
 
 
-@BOTH_POLICIES
-def test_a_task_that_is_skipped_or_refused_after_the_cancel_starts_nothing(running: bool) -> None:  # noqa: FBT001
+def test_cancel_running_cuts_a_preparation_at_once() -> None:
+    """Also one that an earlier cancel has let go on; what it comes to is late then."""
+    for requests in ([True], [False, True]):
+        run = Driver(PLAIN)
+        for running in requests:
+            commands = run.cancel(running=running)
+
+        assert commands == [CutTask(run.run_of("a")), run.finished]
+        assert [run.status_of(name) for name in "ab"] == ["cancelled", "not_run"]
+        assert run.prepare("a") == []
+
+
+def test_a_task_that_is_skipped_or_refused_after_the_cancel_starts_nothing() -> None:
     """Its transitions are looked at, but nobody starts."""
     run = Driver("tasks: [{name: a, action: t.x, next: [{do: b}]}, {name: b, action: t.x}, {name: c, action: t.x}]")
-    run.cancel(running=running)
+    run.cancel()
     run.skip("c")
     run.refuse("a")
 
@@ -90,7 +104,7 @@ def test_cancel_running_stops_every_chunk_in_flight() -> None:
 
     assert run.cancel(running=True) == [CancelChunk(a, 1), CancelChunk(a, 2)]
     assert run.chunk_done("a") == []
-    assert run.lose("a") == [run.finished]
+    assert run.lose("a") == [CutTask(a), run.finished]
     assert (run.status, run.status_of("a"), run.status_of("b")) == ("cancelled", "cancelled", "not_run")
 
 
@@ -100,7 +114,7 @@ def test_allow_finish_lets_chunks_in_flight_end_and_sends_no_more() -> None:
 
     assert run.cancel() == []
     assert run.chunk_done("a") == []
-    assert run.chunk_done("a") == [run.finished]
+    assert run.chunk_done("a") == [CutTask(run.run_of("a")), run.finished]
     assert (len(run.submitted), run.status_of("a")) == (2, "cancelled")
 
 
@@ -123,7 +137,7 @@ def test_a_task_whose_items_all_wait_for_another_attempt_ends_at_once(running: b
     run.prepare("a")
     run.chunk_done("a", failed=1, retryable=(0,))
 
-    assert run.cancel(running=running) == [run.finished]
+    assert run.cancel(running=running) == [CutTask(run.run_of("a")), run.finished]
     assert run.fire("a") == []
     assert run.status_of("a") == "cancelled"
 
@@ -148,7 +162,7 @@ def test_a_lost_chunk_is_not_sent_again_after_the_cancel(running: bool) -> None:
     run.cancel(running=running)
     run.lose("a")
 
-    assert run.lose("a") == [run.finished]
+    assert run.lose("a") == [CutTask(run.run_of("a")), run.finished]
     assert len(run.submitted) == 2
 
 
@@ -184,6 +198,32 @@ def test_a_fan_out_over_nothing_that_is_prepared_after_the_cancel_has_succeeded(
     run.end("a")
 
     assert (run.status, run.status_of("a")) == ("cancelled", "completed")
+
+
+@BOTH_POLICIES
+def test_what_only_waits_is_stopped_under_either_policy(running: bool) -> None:  # noqa: FBT001  parametrized
+    """A question, or a sleep: nobody would gain by its end. Once is enough."""
+    run = Driver("tasks: [{name: a, action: t.x}, {name: b, action: t.x}]")
+    run.prepare("a", nature="wait")
+    run.run_plain("b")
+
+    assert run.cancel(running=running) == [CancelChunk(run.run_of("a"), 1)]
+    assert run.cancel(running=True) == []
+    assert run.lose("a") == [CutTask(run.run_of("a")), run.finished]
+
+
+@BOTH_POLICIES
+def test_a_child_run_is_not_stopped_from_here(running: bool) -> None:  # noqa: FBT001  parametrized
+    """It is told itself, and says that it has ended neither well nor badly: an end that only a cancelled run takes."""
+    run = Driver("tasks: [{name: a, action: t.x, with_items: '{{ parameters.xs }}'}]")
+    run.prepare("a", 3, SINGLES, nature="run")
+    first, second = run.take_chunk("a"), run.take_chunk("a")
+    with pytest.raises(IllegalTransitionError, match="chunk 1 has 1 items"):
+        run.tell(ChunkDone(first.run, first.chunk.id, n_succeeded=0))
+
+    assert run.cancel(running=running) == []
+    assert run.tell(run.done(second)) == []
+    assert run.tell(ChunkDone(first.run, first.chunk.id, n_succeeded=0)) == [CutTask(first.run), run.finished]
 
 
 def test_a_second_cancel_stops_what_the_first_one_let_finish() -> None:

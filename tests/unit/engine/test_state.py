@@ -48,7 +48,9 @@ def test_a_fact_is_due_in_one_phase_only_except_for_timers() -> None:
 
 def test_statuses_are_spelt_as_people_read_them() -> None:
     """Journals, reports and results use these words."""
-    assert [status.value for status in RunStatus] == ["running", "completed", "failed", "cancelled"]
+    assert [status.value for status in RunStatus] == [
+        *("running", "paused", "cancelling", "completed", "failed", "cancelled"),
+    ]
     assert [status.value for status in TaskStatus] == [
         *("not_run", "running", "completed", "failed", "skipped", "timeout", "cancelled"),
     ]
