@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import context, fan_out, http_checks, resident, scripts
+from benchmarks import context, expressions, fan_out, http_checks, resident, scripts
 
 _ALL = {
     "context": context.main,
@@ -10,6 +10,7 @@ _ALL = {
     "resident": resident.main,
     "http": http_checks.main,
     "scripts": scripts.main,
+    "expressions": expressions.main,
 }
 
 

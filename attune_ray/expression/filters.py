@@ -258,7 +258,6 @@ _OF_SHORT_TEXTS: Final[dict[str, Callable[..., Any]]] = {"striptags": filters.do
 _OF_VALUES: Final[dict[str, Callable[..., Any]]] = {
     "abs": abs,
     "batch": _batch,
-    "count": len,
     "dictsort": filters.do_dictsort,
     "filesizeformat": filters.do_filesizeformat,
     "first": filters.sync_do_first,
@@ -266,9 +265,7 @@ _OF_VALUES: Final[dict[str, Callable[..., Any]]] = {
     "groupby": filters.sync_do_groupby,
     "int": filters.do_int,
     "items": filters.do_items,
-    "join": _join,
     "last": filters.do_last,
-    "length": len,
     "list": list,
     "map": filters.sync_do_map,
     "max": filters.do_max,
@@ -286,6 +283,8 @@ _OF_VALUES: Final[dict[str, Callable[..., Any]]] = {
     "unique": filters.sync_do_unique,
     "urlencode": filters.do_urlencode,
 }
+_SHALLOW: Final[dict[str, Callable[..., Any]]] = {"count": len, "join": _join, "length": len}
+"""Of values whose inner parts they do not look into: no matter how many these are."""
 _OWN_TESTS: Final[dict[str, Callable[..., Any]]] = {
     **dict.fromkeys(("eq", "equalto", "=="), equal),
     **dict.fromkeys(("ne", "!="), not_equal),
@@ -320,6 +319,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     **{name: _guarded(name, "filter", call, text_of) for name, call in _OF_TEXTS.items()},
     **{name: _guarded(name, "filter", call, _slow) for name, call in _OF_SHORT_TEXTS.items()},
     **{name: _guarded(name, "filter", call, _data) for name, call in _OF_VALUES.items()},
+    **{name: _guarded(name, "filter", call, _same) for name, call in _SHALLOW.items()},
 }
 """Every filter but ``default``, which is compiled, because it accepts what is not there."""
 
