@@ -33,9 +33,6 @@ class Bound:
     def __contains__(self, name: str) -> bool:
         return name in self.results or name in self.batches
 
-    def __bool__(self) -> bool:
-        return bool(self.results or self.batches)
-
     def values(self, item: Any) -> dict[str, Any]:
         """The parameters for an item.
 
@@ -48,14 +45,14 @@ class Bound:
         return {**self.results, **dict.fromkeys(self.batches, batch)}
 
 
-def bind(templates: Mapping[str, Any], action: Action, context: WorkflowContext) -> Bound:
-    """Find the inputs that are one whole table, array or batch: ``{{ task.x.result }}``, ``{{ item }}``.
+def bind(templates: Mapping[str, Any], action: Action, context: WorkflowContext) -> Bound | None:
+    """Find the inputs that are one whole table, array or batch: ``{{ task.x.result }}``, ``{{ item }}``; None: none is.
 
     Raises:
         PermanentError: a table or array has not the form that a parameter asks for.
     """
     if not action.takes_native:
-        return Bound()
+        return None
     parameters = inspect.signature(action.function).parameters
     results, batches = {}, []
     for name, template in templates.items():
@@ -67,7 +64,7 @@ def bind(templates: Mapping[str, Any], action: Action, context: WorkflowContext)
             value = _stored(found[1].split("."), context)
             if isinstance(value, Columns | NativeList):
                 results[name] = _handed(value, parameters.get(name), f"{action.ref}: {name}")
-    return Bound(results=results, batches=tuple(batches))
+    return Bound(results=results, batches=tuple(batches)) if results or batches else None
 
 
 def _stored(path: list[str], context: WorkflowContext) -> Any:

@@ -101,7 +101,8 @@ def as_native(value: Any) -> Any:
     if table is not None:
         if len(set(table.column_names)) < len(table.column_names):
             raise UnstorableResultError("result: two columns of the table have the same name")
-        return table
+        is_part = table.get_total_buffer_size() > 2 * table.nbytes  # a slice would travel with all that it was cut from
+        return copied(table) if is_part else table
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(value, numpy.ndarray) or not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
         return None

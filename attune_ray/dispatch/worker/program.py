@@ -83,7 +83,8 @@ class Work:
 
     Attributes:
         input: what is rendered of its input.
-        bound: what is not: tables, arrays and batches.
+        bound: what is not: tables, arrays and batches; None: all is rendered.
+        reads_items: its items are in files, and one of them may be unreadable.
         copies_input: every attempt gets an input of its own, because the context is the coordinator's.
         reuse: where results of earlier calls are found; None: every call is made.
         key: what identifies a call besides its action; None: its input does.
@@ -95,7 +96,8 @@ class Work:
     on_error: Template | None
     context: WorkflowContext
     items: Items | None
-    bound: Bound = field(default_factory=Bound)
+    bound: Bound | None = None
+    reads_items: bool = False
     copies_input: bool = False
     reuse: Reuse | None = None
     key: Template | None = None
@@ -115,12 +117,12 @@ class Work:
             EvaluationError: a template has no value.
             ActionError: its item cannot be read.
         """
-        if isinstance(self.items, FileItems | ItemBatches) and isinstance(scope.item, Unreadable):
+        if self.reads_items and isinstance(scope.item, Unreadable):
             raise scope.item.error
         given = self.program.given
         values: dict[str, Any] = self.input.render(scope) if given is None else self.action.select(given)
         values = decode(encode(values)) if self.copies_input else values
-        return {**values, **self.bound.values(getattr(scope, "item", None))} if self.bound else values
+        return values if self.bound is None else {**values, **self.bound.values(getattr(scope, "item", None))}
 
     def secrets_of(self, scope: ItemContext) -> Secrets:
         """What the action takes as secrets, for an item whose attempt has failed: evaluated anew, which gives the same.
@@ -163,15 +165,16 @@ def open_work(
         references |= template.references if template is not None else References()
     context = open_context(references)
     bound = bind(program.input, action, context)
-    unbound = {name: value for name, value in program.input.items() if name not in bound}
+    unbound = {name: value for name, value in program.input.items() if bound is None or name not in bound}
     return Work(
         program=program,
         action=action,
-        input=compile_value(unbound, path="input") if bound else whole,
+        input=whole if bound is None else compile_value(unbound, path="input"),
         on_error=on_error,
         context=context,
         items=ItemBatches(items) if action.batch is not None and items is not None else items,
         bound=bound,
+        reads_items=isinstance(items, FileItems),
         copies_input=copies_input,
         reuse=reuse,
         key=key,

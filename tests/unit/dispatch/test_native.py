@@ -71,6 +71,15 @@ def test_what_is_stored_as_it_is_cannot_be_changed() -> None:
     assert as_native(pd.DataFrame({"x": [1]})) == pa.table({"x": [1]})
 
 
+def test_a_slice_does_not_take_along_what_it_was_cut_from() -> None:
+    """Arrow would store the buffers of the whole."""
+    whole = pa.table({"n": np.arange(100_000)})
+
+    assert as_native(whole) is whole
+    assert as_native(whole.slice(5, 10)) == whole.slice(5, 10)
+    assert as_native(whole.slice(5, 10)).get_total_buffer_size() < 1_000
+
+
 def test_a_table_needs_names() -> None:
     """Of its own for each column."""
     with pytest.raises(UnstorableResultError, match="two columns"):
