@@ -12,8 +12,9 @@ from attune_ray.expression import LazyList
 
 __all__ = ["Columns", "NativeList", "as_batch", "as_native", "copied", "view_of"]
 
+_MOST_BYTES = 8
 _ARRAY_KINDS = "biuf"
-"""NumPy's booleans, integers and floats: what a buffer holds and JSON has."""
+"""NumPy's booleans, integers and floats, of 64 bits at the most: what a buffer holds and JSON has."""
 
 
 class NativeList(LazyList):
@@ -105,6 +106,8 @@ def as_native(value: Any) -> Any:
         return copied(table) if is_part else table
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(value, numpy.ndarray) or not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
+        return None
+    if value.dtype.itemsize > _MOST_BYTES or not value.dtype.isnative:
         return None
     array = numpy.ascontiguousarray(value).view()
     array.flags.writeable = False  # whoever takes it shares it

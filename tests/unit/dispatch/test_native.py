@@ -20,6 +20,7 @@ TABLE = pa.table({"n": [1, None, 3], "s": ["a", "b", "c"]})
         (np.arange(3), [0, 1, 2]),
         (np.array([[1.5, float("nan")], [3, float("inf")]]), [[1.5, None], [3, None]]),
         (np.array([True, False]), [True, False]),
+        (np.array([1.5], np.float16), [1.5]),
         (TABLE["n"], [1, None, 3]),
         (pa.chunked_array([[1.0], [float("nan")]]), [1.0, None]),
         (TABLE, [{"n": 1, "s": "a"}, {"n": None, "s": "b"}, {"n": 3, "s": "c"}]),
@@ -51,7 +52,18 @@ def test_a_table_is_an_object_of_columns() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1, [1], {"a": 1}, np.int64(1), np.array(["a"]), np.array(1.5), np.array([1 + 2j]), pa.array([1])]
+    "value",
+    [
+        1,
+        [1],
+        {"a": 1},
+        np.int64(1),
+        np.array(["a"]),
+        np.array(1.5),
+        np.array([1 + 2j]),
+        np.array([1], np.longdouble),
+        np.array([1], ">i4"),
+    ],
 )
 def test_other_values_are_stored_as_json(value: Any) -> None:
     """Or refused there."""
