@@ -9,18 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attune_ray.actions import action
+    from attune_ray.actions import Execution, action
     from attune_ray.bootstrap import Engine, load, run
     from attune_ray.coordinator import RunResult, TaskResult
     from attune_ray.errors import AttuneError
     from attune_ray.model import Workflow
     from attune_ray.settings import Settings
 
-__all__ = ["AttuneError", "Engine", "RunResult", "Settings", "TaskResult", "Workflow", "action", "load", "run"]
+__all__ = [
+    "AttuneError",
+    "Engine",
+    "Execution",
+    "RunResult",
+    "Settings",
+    "TaskResult",
+    "Workflow",
+    "action",
+    "load",
+    "run",
+]
 
 _HOMES = {
     "AttuneError": "errors",
     "Engine": "bootstrap",
+    "Execution": "actions",
     "RunResult": "coordinator",
     "Settings": "settings",
     "TaskResult": "coordinator",

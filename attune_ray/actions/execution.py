@@ -12,7 +12,7 @@ _NAMESPACE = UUID("3d4c1c0e-6f5e-4a3d-9a55-0d1f0c7b2e61")
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One attempt of one item.
+    """One attempt of one item; an action with a parameter of this type gets its own.
 
     Attributes:
         seed: run, task and its number, as ``run/task#2``.
@@ -20,6 +20,7 @@ class Execution:
         attempt: 1-based.
         environment: variables that a script gets in addition.
         allowed_hosts: hosts, addresses and networks that ``core.http_request`` may reach although they are link-local.
+        permission_set_refs: as the task names them; nothing here acts on them.
     """
 
     seed: str
@@ -27,6 +28,7 @@ class Execution:
     attempt: int = 1
     environment: Mapping[str, str] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = ()
+    permission_set_refs: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

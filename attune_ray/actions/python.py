@@ -3,9 +3,10 @@
 import enum
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
+from attune_ray.actions.execution import CURRENT, Execution
 from attune_ray.errors import PermanentError, UsageError
 
 __all__ = ["Action", "Kind", "Nature", "action", "from_function"]
@@ -49,6 +50,7 @@ class Action:
         batch: how it takes an item of several rows: as a list (None), or as an Arrow record batch.
         takes_native: it is a Python function, which takes tables and arrays as they are; others take JSON.
         nature: what a cancellation that lets running work finish finds it doing.
+        execution: the parameter that takes the ``Execution``; None: it does not ask for it.
     """
 
     ref: str
@@ -64,6 +66,18 @@ class Action:
     batch: Literal["arrow"] | None = None
     takes_native: bool = False
     nature: Nature = "work"
+    execution: str | None = None
+
+    def informed(self) -> "Action":
+        """Itself, or one whose function gets the current ``Execution``, where it asks for it."""
+        name, function = self.execution, self.function
+        if name is None:
+            return self
+
+        def call(**values: Any) -> Any:
+            return function(**values, **{name: CURRENT.get()})
+
+        return replace(self, function=call)
 
     def select(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the run's parameters that the function takes: the input of a task that names none."""
@@ -123,7 +137,9 @@ def from_function(function: Callable[..., Any], *, ref: str | None = None, inlin
     if not isinstance(mark, _Mark):
         return None
     signature = inspect.signature(function)
-    named = [p for p in signature.parameters.values() if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    taken = [p for p in signature.parameters.values() if p.kind in {p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY}]
+    asking = next((p.name for p in taken if _is_execution(p.annotation, function)), None)
+    named = [p for p in taken if p.name != asking]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     return Action(
         ref=mark.ref,
@@ -135,7 +151,17 @@ def from_function(function: Callable[..., Any], *, ref: str | None = None, inlin
         signature=_readable(named, takes_any=takes_any),
         batch=mark.batch,
         takes_native=ref is None,
+        execution=asking,
     )
+
+
+def _is_execution(annotation: Any, function: Callable[..., Any]) -> bool:
+    """Whether a parameter is annotated as ``attune_ray.Execution``, also where annotations are texts."""
+    if isinstance(annotation, str):
+        name, _, attribute = annotation.partition(".")
+        found = getattr(function, "__globals__", {}).get(name)
+        annotation = getattr(found, attribute, None) if attribute else found
+    return annotation is Execution
 
 
 def _kind(function: Callable[..., Any], mark: _Mark) -> Kind:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import json
 import os
 import shutil
 import signal
@@ -154,6 +155,7 @@ def _found(spec: ScriptSpec, names: tuple[str, ...]) -> str:
 
 
 def _environment(spec: ScriptSpec, execution: Execution, file: str | None) -> dict[str, str]:
+    refs = execution.permission_set_refs
     told = {
         "ATTUNE_EXEC_ID": execution.id,
         "ATTUNE_ACTION": spec.ref,
@@ -162,6 +164,7 @@ def _environment(spec: ScriptSpec, execution: Execution, file: str | None) -> di
         "ATTUNE_PARAMETER_DELIVERY": spec.parameter_delivery.value,
         "ATTUNE_IDEMPOTENCY_KEY": execution.idempotency_key,
         **({"ATTUNE_PARAMETER_FILE": file} if file is not None else {}),
+        **({"ATTUNE_PERMISSION_SET_REFS": json.dumps(refs, ensure_ascii=False)} if refs else {}),
     }
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {**inherited, **spec.env, **execution.environment, **told}

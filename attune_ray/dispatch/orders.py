@@ -90,6 +90,7 @@ def program_of(order: TaskOrder, limits: LimitSettings) -> Program:
         now=order.now,
         seed=f"{order.context.run_id}/{order.run}",
         secrets=_secrets(order),
+        permission_set_refs=task.permission_set_refs,
         cache_ttl_s=task.cache.ttl_s if task.cache is not None else None,
         cache_key=task.cache.key if task.cache is not None else None,
         allowed_hosts=limits.link_local_hosts,

@@ -1,4 +1,4 @@
-"""What a workflow asks of its surroundings: actions that exist and take its input, features that are built."""
+"""What a workflow asks of its surroundings: actions that exist, take its input, and run where it says."""
 
 from collections.abc import Collection, Iterator
 from functools import cached_property
@@ -38,14 +38,6 @@ class _Checker:
         """Those of a task and of its sub-tasks."""
         for sub_task in task.tasks:
             yield from self.problems(sub_task)
-        missing = [name for name, is_used in _unsupported(task).items() if is_used]
-        for name in missing:
-            yield Problem(
-                message=f"{name} is not supported yet",
-                location=task.location,
-                path=task.path,
-                hint="leave it out; nothing of it would be carried out",
-            )
         if task.action in self._workflows and task.is_placed:
             yield Problem(
                 message=f"task {task.name!r} runs a workflow, which runs on no worker itself",
@@ -53,7 +45,7 @@ class _Checker:
                 path=task.path,
                 hint="write resources, worker_selector and worker_affinity in the workflow's own tasks",
             )
-        if task.type is TaskType.PARALLEL or task.action is None or missing or task.action in self._workflows:
+        if task.type is TaskType.PARALLEL or task.action is None or task.action in self._workflows:
             return
         action = self._catalog.get(task.action)
         if action is None:
@@ -112,10 +104,3 @@ class _Checker:
                 path=task.path,
                 hint=did_you_mean(name, declared) or "write an `input`, or declare the parameter",
             )
-
-
-def _unsupported(task: Task) -> dict[str, bool]:
-    """Features of the language that the engine does not carry out, and whether the task uses them."""
-    return {
-        "permission_set_refs": bool(task.permission_set_refs),
-    }

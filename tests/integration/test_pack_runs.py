@@ -118,6 +118,27 @@ def test_every_item_has_its_own_key_and_each_attempt_its_own_id(
     assert len(set(keys[0])) == 3
 
 
+def test_a_script_is_told_of_the_permission_sets_that_its_task_names(
+    make_ray_engine: Callable[..., Engine], write: Write
+) -> None:
+    """As a JSON list; where there are none, the variable is not there."""
+    pack = write({"told": 'printf "[%s, \\"%s\\"]" "${ATTUNE_PERMISSION_SET_REFS:-null}" "$ATTUNE_ACTION"'})
+
+    result = make_ray_engine(pack.source).run("""
+tasks:
+  - {name: some, action: my.told, with_items: [1, 2], permission_set_refs: [net.read, 'net.wri"te']}
+  - {name: one, action: my.told, permission_set_ref: net.read}
+  - {name: none, action: my.told}
+""")
+
+    assert list(result.task("some").results) == [[["net.read", 'net.wri"te'], "my.told"]] * 2
+    found = {name: result.task(name).result or {} for name in ("one", "none")}
+    assert {name: view["data"] for name, view in found.items()} == {
+        "one": [["net.read"], "my.told"],
+        "none": [None, "my.told"],
+    }
+
+
 def test_hostile_items_arrive_as_they_are(make_ray_engine: Callable[..., Engine], tmp_path: Path) -> None:
     """Through templates, Ray, the pipe and back."""
     (tmp_path / "actions").mkdir()

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +104,15 @@ async def _beat(watch: Watch, every_s: float) -> None:
 def _opened(work: Work, order: Order) -> tuple[Recorder, _Scopes]:
     """What collects the rows of a chunk, and its items that are to be run."""
     scopes = _scopes(work, order.indexes)
-    return recording(work, order.indexes, attempt=order.attempt, now_s=order.now_s, scopes=scopes)
+    recorder, scopes = recording(work, order.indexes, attempt=order.attempt, now_s=order.now_s, scopes=scopes)
+    return recorder, scopes if work.action.execution is None else _informing(recorder, scopes)
+
+
+def _informing(recorder: Recorder, scopes: _Scopes) -> _Scopes:
+    """The same items, and which of them is the current one: for actions that ask for it, one after the other."""
+    for row, scope in scopes:
+        CURRENT.set(_execution(recorder, row))
+        yield row, scope
 
 
 def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
@@ -176,8 +185,14 @@ async def _run_lane(
 
 
 def _execution(recorder: Recorder, row: int) -> Execution:
-    program, index = recorder.work.program, recorder.rows.index[row]
-    return Execution(program.seed, index, recorder.attempt, allowed_hosts=program.allowed_hosts)
+    program = recorder.work.program
+    return Execution(
+        program.seed,
+        recorder.rows.index[row],
+        recorder.attempt,
+        allowed_hosts=program.allowed_hosts,
+        permission_set_refs=program.permission_set_refs,
+    )
 
 
 @contextlib.contextmanager
@@ -191,7 +206,9 @@ def _caller(work: Work, n_threads: int) -> Iterator[_Call]:
     threads = ThreadPoolExecutor(n_threads, "attune-blocking") if work.action.kind is Kind.BLOCKING else None
 
     async def call_in_thread(values: dict[str, Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(threads, _call_in_thread, function, values)
+        return await asyncio.get_running_loop().run_in_executor(
+            threads, copy_context().run, _call_in_thread, function, values
+        )
 
     async def call_in_loop(values: dict[str, Any]) -> Any:
         await asyncio.sleep(0)  # others have their turn between two items

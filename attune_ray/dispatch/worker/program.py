@@ -45,6 +45,7 @@ class Program:
         timeout_s: seconds for one attempt; None: no limit.
         grace_s: seconds that an overrun attempt has to end before its worker is killed.
         stops_on_error: the first item that fails for good ends its chunk.
+        permission_set_refs: as the task names them, for the action.
         cache_ttl_s: seconds for which the result of an earlier call may stand for one; None: never.
         cache_key: a template of what identifies a call besides its action; None: its input does.
         now: what ``now()`` gives.
@@ -67,6 +68,7 @@ class Program:
     now: str
     seed: str
     secrets: Secrets = NO_SECRETS
+    permission_set_refs: tuple[str, ...] = ()
     cache_ttl_s: float | None = None
     cache_key: str | None = None
     allowed_hosts: tuple[str, ...] = ()
@@ -168,7 +170,7 @@ def open_work(
     unbound = {name: value for name, value in program.input.items() if bound is None or name not in bound}
     return Work(
         program=program,
-        action=action,
+        action=action.informed(),
         input=whole if bound is None else compile_value(unbound, path="input"),
         on_error=on_error,
         context=context,

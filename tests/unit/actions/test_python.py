@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from attune_ray.actions import Action, Kind, action
+from attune_ray.actions import Action, Execution, Kind, action
 from attune_ray.actions.python import from_function
 from attune_ray.errors import PermanentError, UsageError
 
@@ -135,3 +135,26 @@ def test_an_action_may_ask_for_batches_of_arrow_alone() -> None:
     assert made.batch == "arrow"
     with pytest.raises(UsageError, match="batch is 'arrow', or left out; it is 'pandas'"):
         action("a.b", batch="pandas")  # type: ignore[arg-type]
+
+
+def test_a_parameter_that_takes_the_execution_is_no_input() -> None:
+    """By its annotation, a class or its name; a class of that name from elsewhere is not meant."""
+
+    @action("text.asks")
+    def asks(text: str, execution: Execution) -> str:
+        return f"{text} {execution.index}"
+
+    @action("text.asks_by_name")
+    def asks_by_name(text: str, about: "Execution") -> str:
+        return f"{text} {about.index}"
+
+    @action("text.takes")
+    def takes(execution: "str") -> str:
+        return execution
+
+    assert (made(asks).execution, made(asks).names, made(asks).signature) == ("execution", {"text"}, "(text)")
+    assert (made(asks_by_name).execution, made(asks_by_name).required) == ("about", {"text"})
+    assert (made(takes).execution, made(takes).informed()) == (None, made(takes))
+    assert made(asks).informed().function(text="a") == "a 0"
+    with pytest.raises(PermanentError, match="it does not take 'execution'"):
+        made(asks).check({"text", "execution"})

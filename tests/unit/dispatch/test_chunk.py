@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from attune_ray.actions import action
+from attune_ray.actions import Execution, action
 from attune_ray.actions.python import from_function
 from attune_ray.dispatch.worker.attempt import Summary
 from attune_ray.dispatch.worker.chunk import Order, run_chunk, run_chunk_async
@@ -198,3 +198,31 @@ def test_an_async_item_that_overruns_fails_alone() -> None:
     _, rows = run(work_of(hang, [0, 1, 2], timeout_s=0.02), Order(indexes=range(3), width=1))
 
     assert (rows.values(), rows.failures()) == ([0, None, 2], [(1, "Execution timed out after 0.02 seconds")])
+
+
+@action("unit.told")
+def told(x: int, execution: Execution) -> list[Any]:
+    """What it is told of its attempt."""
+    return [x, execution.id, list(execution.permission_set_refs)]
+
+
+@action("unit.told_async")
+async def told_async(x: int, execution: Execution) -> list[Any]:
+    """After others had their turn."""
+    await asyncio.sleep(0)
+    return told(x, execution)
+
+
+@action("unit.told_blocking", blocking=True)
+def told_blocking(x: int, execution: Execution) -> list[Any]:
+    """In a thread."""
+    return told(x, execution)
+
+
+@pytest.mark.parametrize("function", [told, told_async, told_blocking])
+def test_an_action_that_asks_is_told_of_its_own_attempt(function: Callable[..., Any]) -> None:
+    """Each item of its own, whatever runs beside it."""
+    work = work_of(function, [10, 11, 12], seed="run/t", permission_set_refs=("p.read",))
+    _, rows = run(work, Order(indexes=range(1, 3), attempt=2, width=2))
+
+    assert rows.values() == [[11, "run/t/1/2", ["p.read"]], [12, "run/t/2/2", ["p.read"]]]

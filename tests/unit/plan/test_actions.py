@@ -79,3 +79,12 @@ def test_without_an_input_a_closed_list_of_parameters_must_have_what_is_needed()
     assert problem.hint == "did you mean `uri`?"
     assert problems(f"{task}\nparameters: {closed % 'true'}") == ()
     assert problems(f"{task}\nparameters: {{uri: {{type: string}}}}") == ()
+
+
+def test_a_task_that_runs_a_workflow_has_no_placement_of_its_own() -> None:
+    """Its workflow's tasks do."""
+    text = "tasks: [{name: a, action: p.flow, worker_selector: {zone: a}}, {name: b, action: p.flow}]"
+
+    (problem,) = check_actions(parse_workflow(text, source="w.yaml"), Catalog(), {"p.flow"})
+
+    assert (problem.path, problem.message) == ("tasks[0]", "task 'a' runs a workflow, which runs on no worker itself")
