@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import feather
 
@@ -77,6 +77,7 @@ def assert_any_cut_gives(path: str, expected: list[Any], data: st.DataObject) ->
     assert list(batches.take(range(len(batches)))) == [expected[at : at + size] for at in range(0, len(expected), size)]
 
 
+@settings(deadline=None)  # files are written, on a machine that may be busy
 @given(st.lists(st.tuples(LINES, ENDS), max_size=8), LINES, COMPRESSIONS, st.data())
 def test_lines_of_text(
     write: Callable[..., str],
@@ -92,6 +93,7 @@ def test_lines_of_text(
     assert_any_cut_gives(path, [line for line, _ in lines] + ([last] if last else []), data)
 
 
+@settings(deadline=None)  # files are written, on a machine that may be busy
 @given(
     st.lists(st.tuples(JSON | st.just(...), ENDS), max_size=8),
     st.sampled_from([b"", b"\xef\xbb\xbf"]),
@@ -113,6 +115,7 @@ def test_values_of_ndjson(
     assert_any_cut_gives(path, [value for value, _ in lines if value is not ...], data)
 
 
+@settings(deadline=None)  # files are written, on a machine that may be busy
 @given(
     st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=8),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
@@ -136,6 +139,7 @@ def test_rows_of_csv(
     assert_any_cut_gives(path, [{"x": x, "y, z": y} for x, y in rows], data)
 
 
+@settings(deadline=None)  # files are written, on a machine that may be busy
 @given(st.binary(max_size=60), st.sampled_from([".ndjson", ".csv", ".log"]), st.integers(1, 20))
 def test_bytes_of_any_kind_give_the_same_items_however_they_are_cut(
     write: Callable[..., str],
@@ -163,6 +167,7 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)  # files are written, on a machine that may be busy
 @given(ROWS, st.integers(1, 4), st.sampled_from([".parquet", ".arrow", ".arrows", ".feather"]), st.data())
 def test_rows_of_tables(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], n_group: int, ending: str, data: st.DataObject
@@ -183,6 +188,7 @@ def test_rows_of_tables(
     assert_any_cut_gives(path, rows, data)
 
 
+@settings(deadline=None)  # files are written, on a machine that may be busy
 @given(st.lists(JSON, max_size=9), COMPRESSIONS, st.data())
 def test_elements_of_a_json_list(
     write: Callable[..., str], values: list[Any], compression: str, data: st.DataObject
