@@ -421,3 +421,12 @@ def test_no_text_raises_anything_but_problems(text: str) -> None:
     read_manifest(text, Findings("pack.yaml"))
     read_action(text, Findings("a.yaml"), pack_ref="my_pack", stem="a")
     read_settings(text, Findings("c.yaml"), "a configuration")
+
+
+@pytest.mark.parametrize("name", ["pack.yaml", "actions/big.yaml", "workflows/big.yaml"])
+def test_a_huge_file_of_a_pack_is_refused(write: Write, name: str) -> None:
+    """One MiB is the limit of every YAML file; it is told which one is larger."""
+    folder = write({"pack.yaml": "ref: p\n", name: "ref: p\n" + "# " * 600_000})
+
+    with pytest.raises((InvalidWorkflowError, UsageError), match="larger than 1 MiB"):
+        load_pack(folder)
