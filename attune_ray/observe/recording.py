@@ -1,6 +1,8 @@
 """Records the memory of the coordinator with memray; its workers record themselves when their settings say so."""
 
+import os
 import secrets
+import socket
 import sys
 import tempfile
 import time
@@ -55,10 +57,10 @@ class Recording:
 
         Args:
             workers: the processes that ran something, as ``host:pid``; those that have left no file in the folder
-                keep it on their own machine.
+                keep it on their own machine. This process may be among them: it runs inline actions.
         """
         found = read_folder(self.folder, self._largest)
-        here = {process.process for process in found.processes}
+        here = {process.process for process in found.processes} | {_stem(f"{socket.gethostname()}:{os.getpid()}")}
         missing = (name for name in sorted(workers) if _stem(name) not in here)
         return replace(found, elsewhere=tuple(self._elsewhere(name) for name in missing))
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cli_driver import CommandLine
 
+from attune_ray.dispatch.worker.chunk import worker_name
 from attune_ray.observe.recording import Recording
 
 ACTIONS = """
@@ -103,12 +104,12 @@ def test_a_worker_that_dies_while_it_is_recorded_fails_neither_the_run_nor_the_r
 
 
 def test_a_worker_that_left_no_file_keeps_it_on_its_machine(tmp_path: Path) -> None:
-    """The report says where."""
+    """The report says where; of this process, which runs inline actions, there is nothing more to say."""
     recording = Recording(tmp_path / "m")
     with recording:
         bytearray(1_000_000)
 
-    found = recording.report(["far:12"])
+    found = recording.report(["far:12", worker_name()])
 
     (elsewhere,) = found.elsewhere
     assert elsewhere.startswith("far:/")
