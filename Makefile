@@ -19,8 +19,8 @@ check: $(VENV)/.installed-dev  ## lint, format, types, the direction of imports
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-bench: $(VENV)/.installed-dev  ## measure; writes benchmarks/results/*.json (leave the machine alone meanwhile)
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed-bench  ## measure everything into benchmarks/results/latest (leave the machine alone meanwhile)
+	$(BIN)/python -m benchmarks --all --save latest
 
 install: $(VENV)/.installed
 
@@ -33,6 +33,10 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@
 
 clean:

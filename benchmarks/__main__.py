@@ -1,31 +1,68 @@
-"""``python -m benchmarks [--quick] [--context] [--fan-out] …``: all of them unless some are named."""
+"""``python -m benchmarks [--all | --context --fan-out …] [--quick] [--save NAME] [--compare NAME]``.
+
+Exit code 1: a figure is worse than the one it is compared with, beyond the noise.
+"""
 
 import argparse
+import sys
+import time
+from collections.abc import Callable
 
-from benchmarks import context, expressions, fan_out, http_checks, resident, scripts
+from benchmarks import (
+    completion,
+    context,
+    expressions,
+    fan_out,
+    http_checks,
+    memory,
+    peers,
+    resident,
+    scale,
+    scripts,
+    uneven,
+)
+from benchmarks.figures import Figure, compare, save
 
-_ALL = {
-    "context": context.main,
-    "fan-out": fan_out.main,
-    "resident": resident.main,
-    "http": http_checks.main,
-    "scripts": scripts.main,
-    "expressions": expressions.main,
+_Measure = Callable[..., list[Figure]]
+_ALL: dict[str, list[_Measure]] = {
+    "context": [context.measure],
+    "expressions": [expressions.measure],
+    "fan-out": [fan_out.measure],
+    "io": [http_checks.measure, scripts.measure],
+    "completion": [completion.measure],
+    "uneven": [uneven.measure],
+    "resident": [resident.measure],
+    "memory": [memory.measure],
+    "peers": [peers.measure],
+    "scale": [scale.measure],
 }
 
 
-def main() -> None:
-    """Run what was asked for."""
+def main() -> int:
+    """Run what was asked for; how many figures are worse than before."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer items and repeats: a look, not a figure to quote")
+    parser.add_argument("--all", action="store_true", help="all of them, as when none is named")
     for name in _ALL:
         parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer items and repeats: a look, not a figure to quote")
+    parser.add_argument("--save", metavar="NAME", help="keep the figures in benchmarks/results/NAME/")
+    parser.add_argument("--compare", metavar="NAME", help="print the ratios to those kept as NAME")
     arguments = vars(parser.parse_args())
     named = [name for name in _ALL if arguments[name.replace("-", "_")]]
-    for name in named or _ALL:
+    n_worse = 0
+    for name in _ALL if arguments["all"] or not named else named:
         print(f"\n{name}")
-        _ALL[name](quick=arguments["quick"])
+        began = time.monotonic()
+        figures = [figure for measure in _ALL[name] for figure in measure(quick=arguments["quick"])]
+        print(f"({time.monotonic() - began:.0f} s)")
+        if arguments["compare"]:
+            n_worse += compare(arguments["compare"], name, figures)
+        if arguments["save"]:
+            save(arguments["save"], name, figures, quick=arguments["quick"])
+    if n_worse:
+        print(f"\n{n_worse} figure(s) are worse than those of {arguments['compare']}, beyond the noise")
+    return n_worse
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(min(1, main()))

@@ -1,10 +1,13 @@
 """The workloads: actions and workflows that the benchmarks run."""
 
+import asyncio
+import time
 from typing import Any
 
 import attune_ray
+from attune_ray.coordinator import TaskResult
 
-__all__ = ["FAN_OUT", "context", "items", "noop"]
+__all__ = ["ENTRY_BYTES", "FAN_OUT", "context", "fan_out", "items", "meet", "noop", "sleep"]
 
 FAN_OUT = """
 parameters: {n_items: {type: integer}, n_entries: {type: integer}, region: {type: string, default: north}}
@@ -44,3 +47,38 @@ def items(n_items: int) -> dict[str, Any]:
 @attune_ray.action("bench.noop")
 def noop(url: str, name: str, note: str) -> None:
     """Takes three texts, does nothing."""
+
+
+def fan_out(engine: attune_ray.Engine, n_items: int, n_entries: int) -> TaskResult:
+    """Run FAN_OUT; its task ``check``.
+
+    Raises:
+        RuntimeError: it did not complete.
+    """
+    result = engine.run(FAN_OUT, {"n_items": n_items, "n_entries": n_entries})
+    if result.status.value != "completed":
+        raise RuntimeError(f"the workflow failed: {result.result}")
+    return result.task("check")
+
+
+_waiting = 0
+_opened = asyncio.Event()
+opened_at_s: float = 0.0
+
+
+@attune_ray.action("bench.meet", inline=True)
+async def meet(n_tasks: int) -> None:
+    """Waits until so many wait, then all go on in one turn of the loop."""
+    global _waiting, _opened, opened_at_s  # noqa: PLW0603  the meeting point of all its calls
+    _waiting += 1
+    meeting = _opened
+    if _waiting == n_tasks:
+        _waiting, _opened, opened_at_s = 0, asyncio.Event(), time.perf_counter()
+        meeting.set()
+    await meeting.wait()
+
+
+@attune_ray.action("bench.sleep")
+def sleep(seconds: float) -> None:
+    """Holds a slot for so long, without using the processor."""
+    time.sleep(seconds)

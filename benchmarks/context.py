@@ -1,11 +1,11 @@
 """What the size of the context costs per item and per chunk: nothing, if it is the same for 0 and for 500 results."""
 
-import argparse
 import asyncio
 import statistics
 import time
 from collections.abc import Iterator
 
+from attune_ray import Engine
 from attune_ray.actions import Catalog, sources_of
 from attune_ray.bootstrap import SystemClock
 from attune_ray.dispatch.cluster import Cluster
@@ -22,12 +22,15 @@ from attune_ray.plan import Chunk, build
 from attune_ray.ports import RunContext, TaskOrder
 from attune_ray.settings import RaySettings, Settings
 from benchmarks import cases
-from benchmarks.report import median_of, save, table
+from benchmarks.figures import Figure, text_of
+from benchmarks.report import table
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 SIZES = (0, 10, 50, 100, 500)
 RESULT_BYTES = 10_000
+CONTEXT_BYTES = (0, 100_000, 500_000, 1_000_000, 5_000_000)
+COORDINATOR_ITEMS = 10_000
 WORKFLOW = """
 tasks:
   - name: check
@@ -37,32 +40,38 @@ tasks:
 """
 
 
-def main(*, quick: bool = False) -> None:
-    """Measure, print the table, write ``results/context.json``."""
-    n_chunks = 20 if quick else 100
-    figures = asyncio.run(_measure(n_chunks))
-    for row in figures:
-        for name in ("for_item_ns", "submit_us"):
-            row[f"{name}_ratio"] = row[name] / figures[0][name]
-    save("context", {"result_bytes": RESULT_BYTES, "n_chunks": n_chunks, "rows": figures})
-    head = ["results", "for_item ns", "ratio", "submit + report µs (CPU)", "ratio"]
-    table(
-        head,
-        [
-            [
-                f"{row['n_results']:.0f}",
-                f"{row['for_item_ns']:.0f}",
-                f"{row['for_item_ns_ratio']:.2f}",
-                f"{row['submit_us']:.0f}",
-                f"{row['submit_us_ratio']:.2f}",
-            ]
-            for row in figures
-        ],
-    )
-
-
-async def _measure(n_chunks: int) -> list[dict[str, float]]:
+def measure(*, quick: bool) -> list[Figure]:
     """All sizes in turn, several rounds, so that a noisy moment does not fall on one of them alone."""
+    n_rounds = 5 if quick else 15
+    for_item, submit = asyncio.run(_measure(n_rounds, per_round=4 if quick else 8))
+    coordinator = _coordinator_ns(repeats=3 if quick else 7)
+    figures = [
+        *(Figure(name=f"{n} results/for_item", unit="ns", samples=samples) for n, samples in for_item.items()),
+        *(Figure(name=f"{n} results/submit and report", unit="µs", samples=samples) for n, samples in submit.items()),
+        *(
+            Figure(name=f"{n_bytes // 1000} kB/coordinator per item", unit="ns", samples=samples)
+            for n_bytes, samples in coordinator.items()
+        ),
+    ]
+    table(["context: results of 10 KB; coordinator CPU", ""], [[figure.name, text_of(figure)] for figure in figures])
+    return figures
+
+
+def _coordinator_ns(repeats: int) -> dict[int, list[float]]:
+    """Bytes of context → CPU time of the coordinator per item, of a fan-out of 10,000."""
+    found: dict[int, list[float]] = {n_bytes: [] for n_bytes in CONTEXT_BYTES}
+    with Engine(actions=[cases], settings=Settings(ray=RaySettings(num_cpus=2))) as engine:
+        for repeat in range(repeats + 1):
+            for n_bytes, samples in found.items():
+                entries = n_bytes // cases.ENTRY_BYTES
+                result = engine.run(cases.FAN_OUT, {"n_items": COORDINATOR_ITEMS, "n_entries": entries})
+                if repeat:  # the first round warms up
+                    samples.append(result.task("check").stats.coordinator_s / COORDINATOR_ITEMS * 1e9)
+    return found
+
+
+async def _measure(n_rounds: int, per_round: int) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+    """Number of results → nanoseconds of ``for_item``, and CPU microseconds of a chunk sent and reported, by round."""
     settings = Settings(ray=RaySettings(num_cpus=2))
     cluster = Cluster(settings.ray)
     results = ResultCache.of(SystemClock(), settings.limits)
@@ -71,21 +80,19 @@ async def _measure(n_chunks: int) -> list[dict[str, float]]:
     opened = {n_results: await executor.open(order) for n_results, order in orders.items()}
     for_item: dict[int, list[float]] = {n_results: [] for n_results in SIZES}
     submit: dict[int, list[float]] = {n_results: [] for n_results in SIZES}
-    for chunk in _chunks(n_chunks):
+    chunks = _chunks((n_rounds + 1) * per_round * len(SIZES))
+    for number in range(n_rounds + 1):
         for n_results in SIZES:
-            for_item[n_results].append(_for_item_ns(orders[n_results].context))
-            began = time.thread_time()
-            await executor.run(opened[n_results], chunk)
-            submit[n_results].append((time.thread_time() - began) * 1e6)
+            item_ns, submit_us = _for_item_ns(orders[n_results].context), []
+            for _ in range(per_round):
+                began = time.thread_time()
+                await executor.run(opened[n_results], next(chunks))
+                submit_us.append((time.thread_time() - began) * 1e6)
+            if number:  # the first round warms up
+                for_item[n_results].append(item_ns)
+                submit[n_results].append(statistics.median(submit_us))
     cluster.close()
-    return [
-        {
-            "n_results": n_results,
-            "for_item_ns": statistics.median(for_item[n_results]),
-            "submit_us": statistics.median(submit[n_results]),
-        }
-        for n_results in SIZES
-    ]
+    return for_item, submit
 
 
 def _chunks(n_chunks: int) -> Iterator[Chunk]:
@@ -128,16 +135,7 @@ def _for_item_ns(context: RunContext) -> float:
         seed="",
     )
 
-    def once() -> float:
-        began = time.perf_counter_ns()
-        for index in range(1_000):
-            shared.for_item(None, index)
-        return (time.perf_counter_ns() - began) / 1_000
-
-    return median_of(once, 3)
-
-
-if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true")
-    main(quick=arguments.parse_args().quick)
+    began = time.perf_counter_ns()
+    for index in range(1_000):
+        shared.for_item(None, index)
+    return (time.perf_counter_ns() - began) / 1_000

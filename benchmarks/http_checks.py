@@ -1,7 +1,5 @@
 """The main job's fan-out: 1,000 HTTP checks of about 50 ms, against a hand-written httpx and asyncio program."""
 
-import argparse
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +7,10 @@ from typing import Any
 
 from attune_ray import Engine, Settings
 from attune_ray.settings import RaySettings
-from benchmarks.report import save, table
+from benchmarks.figures import Figure, text_of
+from benchmarks.report import table
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 FLEET = """
@@ -52,8 +51,8 @@ asyncio.run(main())
 """
 
 
-def main(*, quick: bool = False) -> None:
-    """Measure, print the table, write ``results/http_checks.json``."""
+def measure(*, quick: bool) -> list[Figure]:
+    """Seconds of ours and theirs, in turn."""
     repeats = 2 if quick else 5
     actions = [WORKFLOWS / "actions" / name for name in ("fleet.py", "monitoring.py")]
     with Engine(actions=actions, settings=Settings(ray=RaySettings(num_cpus=2))) as engine:
@@ -65,22 +64,19 @@ def main(*, quick: bool = False) -> None:
             ours.append(_check_seconds(engine, servers))
             theirs.append(_hand_written_seconds(servers))
         engine.run(STOP, {"fleet": started["fleet"]})
-    figures = {
-        "n_checks": len(servers),
-        "seconds": statistics.median(ours),
-        "hand_written_seconds": statistics.median(theirs),
-        "ideal_seconds_one_by_one": 0.05 * len(servers),
-    }
-    figures["ratio"] = figures["seconds"] / figures["hand_written_seconds"]
-    save("http_checks", figures)
-    table(
-        ["1,000 checks of ~50 ms", "seconds", "ratio"],
-        [
-            ["attune_ray, 2 workers", f"{figures['seconds']:.2f}", f"{figures['ratio']:.2f}"],
-            ["hand-written httpx + asyncio, 1 process", f"{figures['hand_written_seconds']:.2f}", "1.00"],
-            ["one after the other", f"{figures['ideal_seconds_one_by_one']:.0f}", ""],
-        ],
+    figures = [
+        Figure(name="1000 HTTP checks of 50 ms/attune", unit="s", samples=ours),
+        Figure(name="1000 HTTP checks of 50 ms/hand-written httpx and asyncio", unit="s", samples=theirs, is_peer=True),
+    ]
+    figures.append(
+        Figure(
+            name="1000 HTTP checks of 50 ms/ratio",
+            unit="×",
+            samples=[one / other for one, other in zip(ours, theirs, strict=True)],
+        )
     )
+    table(["two workers; one after the other: 50 s", ""], [[figure.name, text_of(figure)] for figure in figures])
+    return figures
 
 
 def _check_seconds(engine: Engine, servers: list[dict[str, Any]]) -> float:
@@ -97,9 +93,3 @@ def _hand_written_seconds(servers: list[dict[str, Any]]) -> float:
         [sys.executable, "-c", HAND_WRITTEN], input=orjson.dumps(servers), capture_output=True, check=True
     )
     return float(told.stdout)
-
-
-if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true")
-    main(quick=arguments.parse_args().quick)

@@ -1,40 +1,16 @@
-"""What every benchmark shares: medians, the machine it ran on, a JSON file and a table."""
+"""The machine that figures belong to, and tables."""
 
-import datetime as dt
 import importlib.metadata
-import json
 import os
 import platform
-import statistics
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["median_of", "save", "table"]
+__all__ = ["place", "table"]
 
-RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("attune-ray", "ray", "pyarrow", "numpy", "jinja2", "orjson", "httpx")
-
-
-def median_of(measure: Callable[[], float], repeats: int) -> float:
-    """The median of some measurements."""
-    return statistics.median(measure() for _ in range(repeats))
-
-
-def save(name: str, figures: Any) -> Path:
-    """Write the figures with the machine, the commit and the versions that they belong to."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    record = {
-        "name": name,
-        "when": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        **_place(),
-        "figures": figures,
-    }
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"→ {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
-    return path
+_PACKAGES = ("attune-ray", "ray", "pyarrow", "numpy", "jinja2", "orjson", "httpx", "memray", "joblib", "distributed")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -43,10 +19,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         first, *others = zip(line, widths, strict=True)
-        print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]))
+        print("  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip())
 
 
-def _place() -> dict[str, Any]:
+def place() -> dict[str, Any]:
+    """The machine, the commit and the versions."""
     return {
         "machine": {
             "cpu": _cpu(),
@@ -56,11 +33,15 @@ def _place() -> dict[str, Any]:
             "load_1m": os.getloadavg()[0],
         },
         "commit": _commit(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _PACKAGES},
-        },
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu() -> str:

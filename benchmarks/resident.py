@@ -1,13 +1,15 @@
 """Resident memory of the coordinator, before and after Ray, against a bare process that does the same."""
 
-import argparse
-import statistics
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
 
-from benchmarks.report import save, table
+from benchmarks.figures import Figure, text_of
+from benchmarks.report import table
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 _RSS = "import psutil; print(psutil.Process().memory_info().rss)"
 _BEFORE_RAY = f"""
@@ -35,31 +37,41 @@ with Engine(actions=[cases], settings=Settings(ray=RaySettings(num_cpus=2))) as 
 """
 
 
-def main(*, quick: bool = False) -> None:
-    """Measure, print the table, write ``results/resident.json``."""
+def measure(*, quick: bool) -> list[Figure]:
+    """Bytes after each program's work, and seconds that a validation takes."""
     repeats = 1 if quick else 3
-    before, bare, after = (_resident_bytes(text, repeats) for text in (_BEFORE_RAY, _BARE_RAY, _AFTER_RAY))
-    save(
-        "resident",
-        {"before_ray_bytes": before, "bare_ray_bytes": bare, "after_ray_bytes": after, "ratio": after / bare},
-    )
-    rows = [
-        ["an inline run, Ray never started", f"{before / 1e6:.0f}", ""],
-        ["bare process: ray.init, pyarrow, one task", f"{bare / 1e6:.0f}", "1.00"],
-        ["a fan-out of 1,000 items with a 1 MB context", f"{after / 1e6:.0f}", f"{after / bare:.2f}"],
+    texts = {
+        "an inline run, Ray never started": _BEFORE_RAY,
+        "a bare process: ray.init, pyarrow, one task": _BARE_RAY,
+        "a fan-out of 1,000 items with a 1 MB context": _AFTER_RAY,
+    }
+    figures = [
+        Figure(
+            name=name,
+            unit="B",
+            samples=[_resident_bytes(text) for _ in range(repeats)],
+            is_peer=text == _BARE_RAY,
+        )
+        for name, text in texts.items()
     ]
-    table(["resident memory of the driver", "MB", "ratio"], rows)
+    figures.append(
+        Figure(name="attune-ray validate", unit="s", samples=[_validate_seconds() for _ in range(repeats + 2)])
+    )
+    table(["resident memory of the driver; start", ""], [[figure.name, text_of(figure)] for figure in figures])
+    return figures
 
 
-def _resident_bytes(text: str, repeats: int) -> float:
-    def once() -> int:
-        told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)  # noqa: S603
-        return int(told.stdout.split()[-1])
-
-    return statistics.median(once() for _ in range(repeats))
+def _resident_bytes(text: str) -> int:
+    told = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)  # noqa: S603
+    return int(told.stdout.split()[-1])
 
 
-if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true")
-    main(quick=arguments.parse_args().quick)
+def _validate_seconds() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hello.yaml"
+        path.write_text("tasks: [{name: hi, action: core.echo, input: {message: '{{ parameters.who }}'}}]\n")
+        began = time.perf_counter()
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "attune_ray", "validate", str(path)], capture_output=True, check=True
+        )
+        return time.perf_counter() - began

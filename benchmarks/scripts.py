@@ -1,7 +1,5 @@
 """A fan-out of scripts: 1,000 that do nothing, 50 at once, against a hand-written asyncio program."""
 
-import argparse
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -10,9 +8,10 @@ from pathlib import Path
 from attune_ray import Engine, Settings
 from attune_ray.packs import load_pack
 from attune_ray.settings import RaySettings
-from benchmarks.report import save, table
+from benchmarks.figures import Figure, text_of
+from benchmarks.report import table
 
-__all__ = ["main"]
+__all__ = ["measure"]
 
 N_SCRIPTS = 1_000
 FILES = {
@@ -49,8 +48,8 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
 
 
-def main(*, quick: bool = False) -> None:
-    """Measure, print the table, write ``results/scripts.json``."""
+def measure(*, quick: bool) -> list[Figure]:
+    """Seconds of ours and theirs, in turn."""
     repeats = 2 if quick else 5
     ours, theirs = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -64,20 +63,17 @@ def main(*, quick: bool = False) -> None:
             for _ in range(repeats):
                 ours.append(_seconds(engine))
                 theirs.append(_hand_written_seconds(Path(folder) / "actions" / "nothing.sh"))
-    figures = {
-        "n_scripts": N_SCRIPTS,
-        "seconds": statistics.median(ours),
-        "hand_written_seconds": statistics.median(theirs),
-    }
-    figures["ratio"] = figures["seconds"] / figures["hand_written_seconds"]
-    save("scripts", figures)
-    table(
-        ["1,000 scripts, 50 at once", "seconds", "ratio"],
-        [
-            ["attune_ray, 2 workers", f"{figures['seconds']:.2f}", f"{figures['ratio']:.2f}"],
-            ["hand-written asyncio, 1 process", f"{figures['hand_written_seconds']:.2f}", "1.00"],
-        ],
-    )
+    figures = [
+        Figure(name="1000 scripts, 50 at once/attune", unit="s", samples=ours),
+        Figure(name="1000 scripts, 50 at once/hand-written asyncio", unit="s", samples=theirs, is_peer=True),
+        Figure(
+            name="1000 scripts, 50 at once/ratio",
+            unit="×",
+            samples=[one / other for one, other in zip(ours, theirs, strict=True)],
+        ),
+    ]
+    table(["two workers", ""], [[figure.name, text_of(figure)] for figure in figures])
+    return figures
 
 
 def _seconds(engine: Engine) -> float:
@@ -92,9 +88,3 @@ def _hand_written_seconds(script: Path) -> float:
         [sys.executable, "-c", HAND_WRITTEN, str(script), str(N_SCRIPTS)], capture_output=True, check=True
     )
     return float(told.stdout)
-
-
-if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--quick", action="store_true")
-    main(quick=arguments.parse_args().quick)

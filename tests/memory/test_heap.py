@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from attune_ray import Engine, action
+from attune_ray import Engine, RunResult, action
 from attune_ray.actions import Action
 from attune_ray.coordinator import Coordinator, World
 from attune_ray.dispatch.context_store import ContextStore
@@ -119,11 +119,12 @@ class Forgetful:
 
 
 @pytest.fixture
-def coordinator_of() -> Callable[[int], Coordinator]:
-    """Makes the coordinator of a fan-out of so many items."""
+def coordinated() -> Callable[[int], RunResult]:
+    """Runs a fan-out of so many items with a coordinator of its own."""
+    plan = build(load_workflow(FAN_OUT.replace("REF", "t.x")))
 
-    def make(n_items: int) -> Coordinator:
-        plan, executor = build(load_workflow(FAN_OUT.replace("REF", "t.x"))), Forgetful(n_items)
+    async def run(n_items: int) -> RunResult:
+        executor = Forgetful(n_items)
 
         def route(task: Task) -> tuple[Action, Forgetful]:
             return scripted_action(task.action or ""), executor
@@ -131,19 +132,17 @@ def coordinator_of() -> Callable[[int], Coordinator]:
         limits = LimitSettings()
         world = World(route=route, local=executor, clock=ManualClock(), limits=limits, max_crashes=3)
         context = RunContext(run_id="r", given={}, parameters={"n": n_items}, variables={})
-        return Coordinator(plan, context, RunState(plan, 100, 3), world, [])
+        return await Coordinator(plan, context, RunState(plan, 100, 3), world, []).run()
 
-    asyncio.run(make(10).run())  # what is imported and cached once
-    return make
+    asyncio.run(run(10))  # what is imported and cached once
+    return lambda n_items: asyncio.run(run(n_items))
 
 
 @pytest.mark.parametrize("n_items", [10, 1_000, N_ITEMS])
 @pytest.mark.limit_memory("1.5 MB")
-def test_the_coordinator_holds_nothing_of_an_item(coordinator_of: Callable[[int], Coordinator], n_items: int) -> None:
+def test_the_coordinator_holds_nothing_of_an_item(coordinated: Callable[[int], RunResult], n_items: int) -> None:
     """The same limit for 10 and for 100,000 items: 15 bytes for each of them."""
-    found = asyncio.run(coordinator_of(n_items).run())
-
-    assert found.task("check").stats.n_items == n_items
+    assert coordinated(n_items).task("check").stats.n_items == n_items
 
 
 @pytest.fixture

@@ -1,0 +1,62 @@
+"""Figures of benchmarks are compared by a rule: worse only beyond the noise that their repeats show."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks import figures
+from benchmarks.figures import Figure, compare, load, save, text_of
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One figure of 100 µs, from 95 to 105, kept as ``before``."""
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    save("before", "some", [time([95, 100, 105])], quick=False)
+
+
+def time(samples: Sequence[float], **options: bool) -> Figure:
+    """The time per item of a run."""
+    return Figure(name="time", unit="µs", samples=samples, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("samples", "n_worse"),
+    [([109, 110, 111], 0), ([119, 120, 121], 1), ([80, 120, 160], 0), ([118], 0), ([130], 1), ([10], 0)],
+)
+def test_a_figure_is_worse_by_more_than_five_percent_and_both_spreads(samples: list[float], n_worse: int) -> None:
+    """Here 10 %, and the spread of its own repeats; a single one counts as 10 % more."""
+    assert compare("before", "some", [time(samples)]) == n_worse
+
+
+def test_where_more_is_better_less_is_worse() -> None:
+    """A rate that has halved."""
+    save("rates", "some", [Figure(name="rate", unit="facts/s", samples=[100.0] * 3, better="higher")], quick=False)
+
+    halved, doubled = ([Figure(name="rate", unit="facts/s", samples=[n] * 3, better="higher")] for n in (50.0, 200.0))
+
+    assert (compare("rates", "some", halved), compare("rates", "some", doubled)) == (1, 0)
+
+
+def test_peers_and_new_figures_are_never_a_regression() -> None:
+    """They are printed."""
+    assert compare("before", "some", [time([900, 900], is_peer=True)]) == 0
+    assert compare("nothing", "some", [time([900, 900])]) == 0
+
+
+def test_kept_figures_are_read_back() -> None:
+    """Median, spread and all."""
+    found = load("before")["some"]["time"]
+
+    assert found == time([95, 100, 105])
+    assert (found.median, found.spread) == (100, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [(1_234, "ns", "1,234 ns"), (12.34, "µs", "12.3 µs"), (1.5e6, "B", "1.50 MB"), (3e9, "B", "3.00 GB")],
+)
+def test_figures_are_short(value: float, unit: str, text: str) -> None:
+    """Three digits."""
+    assert text_of(Figure(name="x", unit=unit, samples=[value])) == text
