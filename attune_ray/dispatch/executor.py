@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from attune_ray.actions import Catalog
@@ -33,7 +34,7 @@ class _HeldOnRay(Held):
     """A task run on Ray.
 
     Attributes:
-        remote: the remote function, with what the task asks of its workers.
+        remote: the remote function for its chunks, with what the task asks of its workers.
         asked: that, where it asks for more than a CPU.
     """
 
@@ -61,31 +62,30 @@ class RayExecutor(KeepsResults):
         """
         program = program_of(order, self.settings.limits)
         order.action.check((order.action.select(program.given) if program.given is not None else program.input).keys())
-        slots, asked, remote = await self.cluster.slots(), asked_of(order), _remote()
+        slots, asked = await self.cluster.slots(), asked_of(order)
+        options = {} if asked is None else asked.options()
         if asked is not None:
-            remote = remote.options(**asked.options())
-            slots = await self._slots(asked, remote)
-        spec_ref = self._put_spec(order, program)
-        n_items, items_ref = await _make_items(remote, spec_ref) if program.is_fan_out else (1, None)
+            slots = await self._slots(asked)
+        spec = self._spec(order, program)
+        n_items, items_ref, work = await _make_items(spec, options) if program.is_fan_out else (1, None, spec)
         return _HeldOnRay(
             program=program,
             n_items=n_items,
             shape=shape_of(order, self.settings.fan_out, slots),
-            work=spec_ref,
+            work=work,
             items=items_ref,
             results=self.results if program.cache_ttl_s is not None else None,
             max_failed_items=self.settings.limits.failed_items_listed,
-            remote=remote,
+            remote=_with(_remote().perform, options),
             asked=asked,
         )
 
     async def run(self, task: _HeldOnRay, chunk: Chunk) -> ChunkReport:
         """Send a chunk and wait for its summary; its rows stay in the object store."""
-        from attune_ray.dispatch.remote import to_bytes  # noqa: PLC0415  imports ray
-
         if task.asked is not None and not await self._fitting(task.asked):  # the last node that fitted has left
             return await self.fail(task, chunk, task.asked.refusal(await self.cluster.nodes()))
-        summary, rows_ref = await _perform(task.remote, task.work, task.items, to_bytes(order_of(task, chunk)))
+        told = _remote().to_bytes(order_of(task, chunk))
+        summary, rows_ref = await _answered(task.remote.remote(task.work, task.items, told))
         return task.keep(chunk, RayRows(rows_ref), summary)
 
     def forget(self, run_id: str) -> None:
@@ -93,14 +93,12 @@ class RayExecutor(KeepsResults):
         if self._store is not None:
             self._store.forget(run_id)
 
-    def _put_spec(self, order: TaskOrder, program: Program) -> Any:
-        """Put what the chunks of a task run share; the large parts of it are put once per version of the context."""
-        from attune_ray.dispatch.remote import Spec  # noqa: PLC0415  imports ray
-
+    def _spec(self, order: TaskOrder, program: Program) -> Any:
+        """What the chunks of a task run share; the large parts of it are put once per version of the context."""
         if self._store is None:
             self._sources_ref = _put_sources(self.catalog)
             self._store = ContextStore(_put)
-        spec = Spec(
+        return _remote().Spec(
             id=secrets.token_hex(8),
             program=program,
             snapshot=self._store.snapshot(order.context, order.task.references),
@@ -110,7 +108,6 @@ class RayExecutor(KeepsResults):
             reused_bytes=self.settings.limits.reused_bytes,
             recording=_recording(self.settings.recording),
         )
-        return _put(spec)
 
     def _put_known(self, program: Program) -> Any:
         """What is known of the calls of a task with ``cache``, put once for as long as it stays the same."""
@@ -125,7 +122,7 @@ class RayExecutor(KeepsResults):
     async def _fitting(self, asked: Asked) -> int:
         return asked.slots(await self.cluster.nodes(), self.settings.fan_out.slots_per_cpu)
 
-    async def _slots(self, asked: Asked, remote: Any) -> int:
+    async def _slots(self, asked: Asked) -> int:
         """How many workers of a task there is room for; where there is for none, a node that may come is waited for.
 
         The wait is a task that asks for the same and does nothing: an autoscaler starts nodes for tasks that wait.
@@ -133,37 +130,39 @@ class RayExecutor(KeepsResults):
         Raises:
             PermanentError: no node can run it.
         """
-        from attune_ray.dispatch.remote import WARM_UP  # noqa: PLC0415  imports ray
-
         wait_s = self.settings.ray.placement_wait_s
         if not (slots := await self._fitting(asked)) and wait_s > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await _perform(remote, None, None, WARM_UP)
+                    waiting = _with(_remote().perform, asked.options()).remote(None, None, _remote().WARM_UP)
+                    await _answered(waiting)
             slots = await self._fitting(asked)
         if not slots:
             raise PermanentError(asked.refusal(await self.cluster.nodes()))
         return slots
 
 
-async def _make_items(remote: Any, spec_ref: Any) -> tuple[int, Any]:
-    """Have a worker make the items of a fan-out; their number, and where they are."""
-    from attune_ray.dispatch.remote import MAKE_ITEMS  # noqa: PLC0415  imports ray
-
-    answer, items_ref = await _perform(remote, spec_ref, None, MAKE_ITEMS)
+async def _make_items(spec: Any, options: dict[str, Any]) -> tuple[int, Any, Any]:
+    """Have a worker make the items of a fan-out: their number, and where they and the spec are."""
+    answer, items_ref, spec_ref = await _answered(_with(_remote().make_items, options).remote(spec))
     if isinstance(answer, AttuneError):
         raise answer
-    return answer, items_ref
+    return answer, items_ref, spec_ref
 
 
-def _remote() -> Any:
-    from attune_ray.dispatch.remote import perform  # noqa: PLC0415  imports ray
+def _remote() -> ModuleType:
+    """The module of what Ray runs, which imports ray."""
+    from attune_ray.dispatch import remote  # noqa: PLC0415
 
-    return perform
+    return remote
 
 
-async def _perform(remote: Any, spec_ref: Any, items_ref: Any, told: bytes) -> tuple[Any, Any]:
-    """Run the remote function: its answer, and where it keeps the rest. A cancelled wait kills what it waits for.
+def _with(remote: Any, options: dict[str, Any]) -> Any:
+    return remote.options(**options) if options else remote
+
+
+async def _answered(refs: Any) -> tuple[Any, ...]:
+    """What a sent task answers, and where it keeps the rest. A cancelled wait kills what it waits for.
 
     Raises:
         WorkerCrashedError: its process died.
@@ -171,12 +170,11 @@ async def _perform(remote: Any, spec_ref: Any, items_ref: Any, told: bytes) -> t
     """
     import ray  # noqa: PLC0415
 
-    refs: Any = remote.remote(spec_ref, items_ref, told)
-    answer_ref, kept_ref = refs
+    answer_ref, *kept_refs = refs
     clock = asyncio.get_running_loop().time
     sent_s = clock()
     try:
-        return await answer_ref, kept_ref
+        return _remote().answer_of(await answer_ref), *kept_refs
     except asyncio.CancelledError:
         try:
             await asyncio.sleep(sent_s + _CANCELLABLE_AFTER_S - clock())
@@ -193,9 +191,7 @@ def _recording(settings: RecordingSettings | None) -> RecordingOrder | None:
     """What workers are told of the recording of their memory, in the words of the cluster."""
     if settings is None:
         return None
-    from attune_ray.dispatch.remote import node_id  # noqa: PLC0415  imports ray
-
-    return RecordingOrder(folder=settings.folder, node=node_id(), elsewhere=settings.elsewhere)
+    return RecordingOrder(folder=settings.folder, node=_remote().node_id(), elsewhere=settings.elsewhere)
 
 
 def _put(value: Any) -> Any:

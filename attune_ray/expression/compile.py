@@ -157,7 +157,7 @@ class Code:
                 continue
             value = self.expression(part)
             line, found = value.lineno, syntax.name("v", value.lineno)
-            is_text = syntax.compare(syntax.class_of(value, line), ast.Is(), syntax.name("str_type", line), line)
+            is_text = syntax.compare(syntax.class_of(value, line), ast.In(), syntax.name("TEXTS", line), line)
             written = syntax.call("text_of", found, line=line)
             pieces.append((syntax.conditional(is_text, found, written, line), line))
         length = syntax.call("len", syntax.named("v", syntax.joined(pieces, 1), 1), line=1)

@@ -68,11 +68,11 @@ def _too_long() -> None:
 NAMES: Final[dict[str, Any]] = {
     "CORE": frozenset({str, int, float, bool, type(None), dict, list}),
     "LIMIT": LIMIT,
+    "TEXTS": frozenset({str, int}),  # what an f-string writes as the language does
     "default": _default,
     "is_defined": _is_defined,
     "plain": plain,
     "result_of": result_of,
-    "str_type": str,
     "text_key": _text_key,
     "text_of": text_of,
     "too_long": _too_long,

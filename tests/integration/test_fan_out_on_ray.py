@@ -281,7 +281,7 @@ def test_nothing_is_decoded_of_a_context_that_nobody_names(engine: Engine) -> No
 
 
 def test_fan_outs_of_one_version_share_what_was_put(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parameters are put once for three fan-outs; each adds a small description of itself."""
+    """The parameters are put once for three fan-outs; what describes each comes back from who makes its items."""
     put: list[Any] = []
     real = executor._put  # noqa: SLF001
     monkeypatch.setattr(executor, "_put", lambda value: (put.append(value), real(value))[1])
@@ -300,7 +300,7 @@ def test_fan_outs_of_one_version_share_what_was_put(engine: Engine, monkeypatch:
 
     assert run.status.value == "completed"
     assert [len(value) for value in put if type(value).__name__ == "ndarray"] == [len('{"large":["","",""]}') + 30_000]
-    assert len([value for value in put if type(value).__name__ == "Spec"]) == 3
+    assert not [value for value in put if type(value).__name__ == "Spec"]
 
 
 def test_a_fan_out_may_run_over_the_results_of_another(engine: Engine) -> None:

@@ -65,6 +65,7 @@ class Recorder:
     work: Work
     rows: Rows
     attempt: int
+    is_fan_out: bool
     retryable: list[int] = field(default_factory=list)
     retry_after_s: float | None = None
     n_succeeded: int = 0
@@ -84,20 +85,21 @@ class Recorder:
             error=[None] * n_rows,
             duration_us=[0] * n_rows,
         )
-        return cls(work, rows, attempt)
+        return cls(work, rows, attempt, work.program.is_fan_out)
 
     def returned(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
         """An action returned."""
+        rows = self.rows
         try:
-            if not self.work.program.is_fan_out or isinstance(value, Output):
+            if not self.is_fan_out or type(value) is Output:
                 self._record_output(row, scope, value, duration_us)
                 return
-            self.rows.data[row] = encode(value)
+            rows.data[row] = encode(value)
         except UnstorableResultError as error:
             self.failed(row, scope, error, duration_us)
             return
-        self.rows.status[row] = SUCCEEDED
-        self.rows.duration_us[row] = duration_us
+        rows.status[row] = SUCCEEDED
+        rows.duration_us[row] = duration_us
         self.n_succeeded += 1
 
     def failed(self, row: int, scope: ItemContext, error: BaseException, duration_us: int) -> None:
@@ -155,6 +157,9 @@ class Recorder:
         except ExpressionError as error:
             stored["error"] += f" (retry.on_error: {error})"
             return False
+        finally:  # the next item may be seen through the same context
+            del scope.result
+            scope.outcome = None
 
     def ended_rows(self) -> Rows:
         """The rows of the items that were started; they are the first ones, since items start in order."""

@@ -7,7 +7,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ _Call = Callable[[dict[str, Any]], Awaitable[Any]]
 _Scopes = Iterator[tuple[int, ItemContext]]
 _Faults = tuple[type[BaseException], ...]
 
+_LONGEST_S = 1e9
 _OUR_STOPS: _Faults = (KeyboardInterrupt, GeneratorExit)
 """What stops the process that a chunk runs in, and is not its item's outcome, where that is the coordinator's own."""
 
@@ -56,10 +57,11 @@ def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
     """Run some items of a task in this process, from a thread without an event loop."""
     if work.action.kind is not Kind.SYNC:
         return _loop().run_until_complete(_run_watched(work, order))
-    recorder, scopes = _opened(work, order)
+    recorder, scopes = _opened(work, order, in_turn=True)
     began = time.perf_counter()
+    deadline_ns = time.perf_counter_ns() + int(min(order.budget_s, _LONGEST_S) * 1e9)
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
-        _run_in_turn(recorder, scopes, watch, began + order.budget_s)
+        _run_in_turn(recorder, scopes, watch, deadline_ns)
     return _finished(recorder, began)
 
 
@@ -101,9 +103,9 @@ async def _beat(watch: Watch, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-def _opened(work: Work, order: Order) -> tuple[Recorder, _Scopes]:
+def _opened(work: Work, order: Order, *, in_turn: bool = False) -> tuple[Recorder, _Scopes]:
     """What collects the rows of a chunk, and its items that are to be run."""
-    scopes = _scopes(work, order.indexes)
+    scopes = (_scopes_in_turn if in_turn else _scopes)(work, order.indexes)
     recorder, scopes = recording(work, order.indexes, attempt=order.attempt, now_s=order.now_s, scopes=scopes)
     return recorder, scopes if work.action.execution is None else _informing(recorder, scopes)
 
@@ -124,6 +126,20 @@ def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
     return ((row, for_item(item, index)) for row, (item, index) in enumerate(items))
 
 
+def _scopes_in_turn(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:
+    """The same where an item has ended before the next is looked at: all have one context, changed for each."""
+    scope = work.context.for_task()
+    if not work.program.is_fan_out or work.items is None:
+        return iter([(0, scope)])
+    return _each_in(scope, zip(work.items.take(indexes), indexes, strict=True))
+
+
+def _each_in(scope: ItemContext, items: Iterable[tuple[Any, int]]) -> _Scopes:
+    for row, (item, index) in enumerate(items):
+        scope.item, scope.index = item, index
+        yield row, scope
+
+
 def _until(scopes: _Scopes, deadline: float) -> _Scopes:
     """Hand out items until the time is up."""
     for row, scope in scopes:
@@ -132,30 +148,34 @@ def _until(scopes: _Scopes, deadline: float) -> _Scopes:
             return
 
 
-def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadline: float) -> None:
-    """One item after the other: the loop whose every microsecond counts."""
-    work, function, clock = recorder.work, recorder.work.action.function, time.perf_counter_ns
+def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadline_ns: int) -> None:
+    """One item after the other: the loop whose every tenth of a microsecond counts (docs/decisions/0012)."""
+    render, function, clock = recorder.work.input_of, recorder.work.action.function, time.perf_counter_ns
+    watch = watch or Watch(timeout_s=math.inf, grace_s=math.inf)
+    began = clock()
     for row, scope in scopes:
-        began = clock()
         try:
-            values = work.input_of(scope)
-            if watch is not None:
-                watch.begin()
+            values = render(scope)
+            watch.began_ns = began
             try:
                 value = function(**values)
             finally:
-                if watch is not None:
-                    watch.end()
+                watch.began_ns = None
         except Overrun:
-            if watch is not None:
-                watch.end()  # it may have come in the midst of the one above
-            recorder.failed(row, scope, timed_out(work), (clock() - began) // 1000)
+            watch.end()  # it may have come in the midst of what follows the action
+            recorder.failed(row, scope, timed_out(recorder.work), (clock() - began) // 1000)
+            ended = clock()
         except BaseException as error:  # noqa: BLE001  whatever an action raises is its item's outcome
             recorder.failed(row, scope, error, (clock() - began) // 1000)
+            ended = clock()
         else:
-            recorder.returned(row, scope, value, (clock() - began) // 1000)
-        if recorder.is_stopped or time.perf_counter() > deadline:
+            ended = clock()
+            recorder.returned(row, scope, value, (ended - began) // 1000)
+        if watch.killer is not None:
+            watch.end()
+        if recorder.is_stopped or ended > deadline_ns:
             return
+        began = ended
 
 
 async def _run_lane(

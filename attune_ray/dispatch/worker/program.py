@@ -84,23 +84,18 @@ class Work:
     """A task run opened in this process: all that its chunks share.
 
     Attributes:
-        input: what is rendered of its input.
-        bound: what is not: tables, arrays and batches; None: all is rendered.
-        reads_items: its items are in files, and one of them may be unreadable.
-        copies_input: every attempt gets an input of its own, because the context is the coordinator's.
+        input_of: gives the rendered input of an item; raises EvaluationError where a template has no value, and
+            ActionError where its item cannot be read.
         reuse: where results of earlier calls are found; None: every call is made.
         key: what identifies a call besides its action; None: its input does.
     """
 
     program: Program
     action: Action
-    input: Template
+    input_of: Callable[[ItemContext], dict[str, Any]]
     on_error: Template | None
     context: WorkflowContext
     items: Items | None
-    bound: Bound | None = None
-    reads_items: bool = False
-    copies_input: bool = False
     reuse: Reuse | None = None
     key: Template | None = None
 
@@ -111,20 +106,6 @@ class Work:
             return
         for index, item in zip(indexes, self.items.take(indexes), strict=True):
             yield index, self.context.for_item(item, index)
-
-    def input_of(self, scope: ItemContext) -> dict[str, Any]:
-        """The rendered input of an item.
-
-        Raises:
-            EvaluationError: a template has no value.
-            ActionError: its item cannot be read.
-        """
-        if self.reads_items and isinstance(scope.item, Unreadable):
-            raise scope.item.error
-        given = self.program.given
-        values: dict[str, Any] = self.input.render(scope) if given is None else self.action.select(given)
-        values = decode(encode(values)) if self.copies_input else values
-        return values if self.bound is None else {**values, **self.bound.values(getattr(scope, "item", None))}
 
     def secrets_of(self, scope: ItemContext) -> Secrets:
         """What the action takes as secrets, for an item whose attempt has failed: evaluated anew, which gives the same.
@@ -167,20 +148,41 @@ def open_work(
         references |= template.references if template is not None else References()
     context = open_context(references)
     bound = bind(program.input, action, context)
-    unbound = {name: value for name, value in program.input.items() if bound is None or name not in bound}
     return Work(
         program=program,
         action=action.informed(),
-        input=whole if bound is None else compile_value(unbound, path="input"),
+        input_of=_input_of(program, action, items, whole, bound=bound, copies=copies_input),
         on_error=on_error,
         context=context,
         items=ItemBatches(items) if action.batch is not None and items is not None else items,
-        bound=bound,
-        reads_items=isinstance(items, FileItems),
-        copies_input=copies_input,
         reuse=reuse,
         key=key,
     )
+
+
+def _input_of(
+    program: Program, action: Action, items: Items | None, whole: Template, *, bound: Bound | None, copies: bool
+) -> Callable[[ItemContext], dict[str, Any]]:
+    """How the input of an item is made: mostly by the compiled template alone, and nothing around it.
+
+    Args:
+        bound: what is not rendered: tables, arrays and batches; None: all is.
+        copies: every attempt gets an input of its own, because the context is the coordinator's.
+    """
+    unbound = {name: value for name, value in program.input.items() if bound is None or name not in bound}
+    render = whole.render if bound is None else compile_value(unbound, path="input").render
+    given, may_be_unreadable = program.given, isinstance(items, FileItems)
+    if given is None and bound is None and not (copies or may_be_unreadable):
+        return render
+
+    def input_of(scope: ItemContext) -> dict[str, Any]:
+        if may_be_unreadable and isinstance(scope.item, Unreadable):
+            raise scope.item.error
+        values: dict[str, Any] = render(scope) if given is None else action.select(given)
+        values = decode(encode(values)) if copies else values
+        return values if bound is None else {**values, **bound.values(getattr(scope, "item", None))}
+
+    return input_of
 
 
 def encode_items(program: Program, open_context: OpenContext) -> Items:

@@ -22,40 +22,41 @@ class Watch:
     at when the current attempt began, and goes on for what is left of it.
     """
 
-    __slots__ = ("_grace_s", "_killer", "_timeout_s", "began")
+    __slots__ = ("_grace_s", "_timeout_s", "began_ns", "killer")
 
     def __init__(self, timeout_s: float, grace_s: float) -> None:
-        self.began: float | None = None
-        """``time.monotonic()`` at the start of the attempt; None between attempts."""
+        self.began_ns: int | None = None
+        """``time.perf_counter_ns()`` at the start of the attempt; None between attempts."""
+        self.killer: threading.Timer | None = None
+        """What ends the process unless the overrun attempt ends; ``end`` calls it off."""
         self._timeout_s = timeout_s
         self._grace_s = grace_s
-        self._killer: threading.Timer | None = None
 
     def begin(self) -> None:
         """An attempt begins."""
-        self.began = time.monotonic()
+        self.began_ns = time.perf_counter_ns()
 
     def end(self) -> None:
         """It has ended, in whatever way."""
-        self.began = None
-        if self._killer is not None:
-            self._killer.cancel()
-            self._killer = None
+        self.began_ns = None
+        if self.killer is not None:
+            self.killer.cancel()
+            self.killer = None
 
     def ring(self, _signal: int, _frame: FrameType | None) -> None:
         """The timer's handler."""
-        if self.began is None:
+        if self.began_ns is None:
             signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
             return
-        left_s = self.began + self._timeout_s - time.monotonic()
+        left_s = self._timeout_s - (time.perf_counter_ns() - self.began_ns) / 1e9
         if left_s > 0:
             signal.setitimer(signal.ITIMER_REAL, left_s)
             return
         signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
-        if self._killer is None:
-            self._killer = threading.Timer(self._grace_s, _die)
-            self._killer.daemon = True
-            self._killer.start()
+        if self.killer is None:
+            self.killer = threading.Timer(self._grace_s, _die)
+            self.killer.daemon = True
+            self.killer.start()
         raise Overrun
 
 
