@@ -1,6 +1,7 @@
 """A pack's files and script actions, in a form that travels to workers, and how a worker lays them out again."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from attune_ray.actions.execution import CURRENT
+from attune_ray.actions.files import FileSource, decorated, execute
+from attune_ray.actions.marks import Mark
 from attune_ray.actions.output import Output
 from attune_ray.actions.python import Action, Kind
 from attune_ray.actions.script import ScriptSpec, run_script
@@ -42,14 +45,16 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptAction:
-    """One script action of a pack.
+    """One action of a pack's ``actions/``: a script, or a function of a Python file.
 
     Attributes:
+        mark: of the function, which is called in the worker; None: it is a script, a process of its own.
         parameters: a JSON Schema object (draft 2020-12), or None: any parameters.
         origin: the action's file, as errors name it.
     """
 
     spec: ScriptSpec
+    mark: Mark | None = None
     parameters: Mapping[str, Any] | None = None
     origin: str = ""
 
@@ -77,22 +82,52 @@ class PackSource:
 
 
 def actions_of_pack(source: PackSource) -> list[Action]:
-    """The script actions of a pack; its files are laid out when the first of them runs."""
-    return [
-        Action(
-            ref=action.spec.ref,
-            function=_runner(source, action),
-            kind=Kind.ASYNC,
-            inline=False,
-            names=None,
-            required=_required(action.parameters),
-            signature=_signature(action.parameters),
-            parameters=action.parameters,
-            origin=action.origin,
-            width=_WIDTH,
-        )
-        for action in source.actions
-    ]
+    """The actions of a pack; its files are laid out when the first of them runs."""
+    return [_action(source, action) for action in source.actions]
+
+
+def _action(source: PackSource, action: ScriptAction) -> Action:
+    mark = action.mark
+    is_async = mark is None or mark.is_async
+    return Action(
+        ref=action.spec.ref,
+        function=_runner(source, action) if mark is None else _caller(source, action, mark),
+        kind=Kind.ASYNC if is_async else Kind.BLOCKING if mark is not None and mark.is_blocking else Kind.SYNC,
+        inline=False,
+        names=None,
+        required=_required(action.parameters),
+        signature=_signature(action.parameters),
+        parameters=action.parameters,
+        origin=action.origin,
+        width=_WIDTH if mark is None else None,
+        execution=None if mark is None else mark.execution,
+    )
+
+
+def _caller(source: PackSource, action: ScriptAction, mark: Mark) -> Callable[..., Any]:
+    """How the function of a Python file is called: the file is loaded by the first call in a process."""
+    spec, schema, location = action.spec, action.parameters, Location(action.spec.ref)
+
+    @functools.cache
+    def loaded() -> Action:
+        path = _laid_out(source) / spec.entry_point
+        module = execute(FileSource(str(path), path.read_text(encoding="utf-8")))
+        found = next((each for each in decorated(vars(module).values()) if each.ref == spec.ref), None)
+        if found is None:
+            raise PermanentError(f"{spec.ref}: {spec.entry_point} has no such action any more once it is loaded")
+        return found
+
+    def call(**values: Any) -> Any:
+        told = {mark.execution: values.pop(mark.execution)} if mark.execution is not None else {}
+        try:
+            filled = apply_schema(schema, values, location=location)
+        except InvalidParametersError as error:
+            raise PermanentError(str(error)) from None
+        found = loaded()
+        found.check(filled.keys())
+        return found.function(**filled, **told)
+
+    return call
 
 
 def _runner(source: PackSource, action: ScriptAction) -> Callable[..., Any]:

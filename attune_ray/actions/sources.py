@@ -1,28 +1,21 @@
 """Where actions come from, in a form that travels to workers: a file's text, a module's name, functions, packs."""
 
-import hashlib
 import importlib
-import linecache
-import sys
-from collections.abc import Callable, Iterable
+import importlib.metadata
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from attune_ray.actions.files import FileSource, decorated, execute
 from attune_ray.actions.pack import PackSource, actions_of_pack
 from attune_ray.actions.python import Action, from_function
 from attune_ray.errors import UsageError
 
-__all__ = ["FileSource", "FunctionSource", "ModuleSource", "Source", "actions_of", "sources_of"]
+__all__ = ["FileSource", "FunctionSource", "ModuleSource", "Source", "actions_of", "installed_sources", "sources_of"]
 
-
-@dataclass(frozen=True, slots=True)
-class FileSource:
-    """A ``.py`` file by its text: workers on other machines have no such file."""
-
-    path: str
-    text: str
+_GROUP = "attune_ray.actions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ def sources_of(given: object) -> list[Source]:
         return [given]
     if isinstance(given, ModuleType):
         if given.__name__ == "__main__":
-            return [FunctionSource(found.function) for found in _decorated(vars(given).values())]
+            return [FunctionSource(found.function) for found in decorated(vars(given).values())]
         return [ModuleSource(given.__name__)]
     if isinstance(given, Path) or (isinstance(given, str) and given.endswith(".py")):
         return [_file_source(Path(given))]
@@ -69,6 +62,12 @@ def sources_of(given: object) -> list[Source]:
     raise UsageError(f"actions are functions, modules, module names or .py files, not {type(given).__name__}")
 
 
+def installed_sources() -> list[ModuleSource]:
+    """The modules that installed distributions name under the entry-point group ``attune_ray.actions``."""
+    found = importlib.metadata.entry_points(group=_GROUP)
+    return [ModuleSource(name) for name in dict.fromkeys(entry.module for entry in found)]
+
+
 def actions_of(source: Source) -> list[Action]:
     """The actions that a source holds, in the order of its definitions.
 
@@ -76,11 +75,11 @@ def actions_of(source: Source) -> list[Action]:
         UsageError: it cannot be imported, or holds no action.
     """
     if isinstance(source, FunctionSource):
-        return _decorated([source.function])
+        return decorated([source.function])
     if isinstance(source, PackSource):
         return actions_of_pack(source)
-    module = _execute(source) if isinstance(source, FileSource) else _import(source)
-    found = _decorated(vars(module).values())
+    module = execute(source) if isinstance(source, FileSource) else _import(source)
+    found = decorated(vars(module).values())
     if not found:
         name = source.path if isinstance(source, FileSource) else source.name
         raise UsageError(f"{name} holds no action: decorate its functions with @attune_ray.action('pack.name')")
@@ -99,35 +98,6 @@ def _import(source: ModuleSource) -> ModuleType:
         return importlib.import_module(source.name)
     except (Exception, SystemExit) as error:
         raise UsageError(f"cannot import the actions module {source.name!r}: {_told(error)}") from error
-
-
-def _execute(source: FileSource) -> ModuleType:
-    """Run the file's text as a module of its own; once per process and text, so that its state is kept.
-
-    Its folder joins ``sys.path`` where it exists, so that the file may import its neighbours.
-    """
-    digest = hashlib.sha256(source.text.encode()).hexdigest()[:16]
-    name = f"attune_actions_{Path(source.path).stem}_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
-    module = ModuleType(name)
-    module.__file__ = source.path
-    folder = str(Path(source.path).parent)
-    if folder not in sys.path and Path(folder).is_dir():
-        sys.path.append(folder)
-    linecache.cache[source.path] = (len(source.text), None, source.text.splitlines(keepends=True), source.path)
-    sys.modules[name] = module  # before it runs: dataclasses and pickles look themselves up by module name
-    try:
-        exec(compile(source.text, source.path, "exec"), vars(module))  # noqa: S102  the user's own code
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        raise UsageError(f"cannot load the actions of {source.path}: {_told(error)}") from error
-    return module
-
-
-def _decorated(values: Iterable[object]) -> list[Action]:
-    found = [from_function(value) for value in values if callable(value)]
-    return [action for action in found if action is not None]
 
 
 def _told(error: BaseException) -> str:

@@ -62,7 +62,8 @@ def _misfits(workflow: Workflow, actions: list[str] | None) -> Iterator[Problem]
     from attune_ray.actions import Catalog, sources_of  # noqa: PLC0415  20 ms: not for files that cannot be parsed
     from attune_ray.plan.actions import check_actions  # noqa: PLC0415
 
-    catalog = Catalog(source for given in actions or () for source in sources_of(given))
+    sources = (source for given in actions or () for source in sources_of(given))
+    catalog = Catalog(sources, finds_installed=actions is not None)
     foreign = set(_foreign(workflow.tasks)) if actions is None else set()
     return (problem for problem in check_actions(workflow, catalog) if problem.path not in foreign)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attune_ray.actions import PackFile, PackSource, ScriptAction, ScriptSpec
+from attune_ray.actions.marks import Mark, marks_in
 from attune_ray.errors import InvalidWorkflowError, Location, Problem, UsageError
 from attune_ray.model import Workflow, parse_workflow
 from attune_ray.model.findings import Findings
@@ -109,9 +110,11 @@ class _Reading:
         action = read_action(text, findings, pack_ref=pack_ref, stem=_stem(name))
         if action is not None and action.script is not None:
             spec = self._script(action, action.script, pack_ref, files, findings)
+            mark = None if spec is None else _mark(spec, action.script.entry_point, files, findings)
             self._note(findings)
             if spec is not None and action.is_enabled and self._is_new(action.ref, name):
-                self.scripts.append(ScriptAction(spec=spec, parameters=action.parameters, origin=findings.source))
+                parameters, origin = action.parameters, findings.source
+                self.scripts.append(ScriptAction(spec=spec, mark=mark, parameters=parameters, origin=origin))
             return
         place = action.workflow if action is not None else None
         graph = _below_actions(place, files, findings) if place is not None else None
@@ -183,6 +186,21 @@ class _Reading:
         findings.error(Location(findings.source), "", message, hint="give one of them another `ref`")
         self._note(findings)
         return False
+
+
+def _mark(spec: ScriptSpec, place: Place, files: Mapping[str, PackFile], findings: Findings) -> Mark | None:
+    """The decorated function that an action of ``runner_type: python`` is; None: the file is a script."""
+    file = files[spec.entry_point]
+    if spec.runner is not Runner.PYTHON or file.is_link:
+        return None
+    marks = marks_in(file.content.decode("utf-8", "replace"))
+    found = [mark for mark in marks if mark.ref == spec.ref]
+    if marks and not found:
+        others = ", ".join(f"`{mark.ref}`" if mark.ref else "one whose name is no literal text" for mark in marks)
+        message = f"`{place.path}` defines {others}, and no action `{spec.ref}`"
+        hint = f'write `@attune_ray.action("{spec.ref}")`, or no decorator for a script that is run as a process'
+        findings.error(place.location, place.field, message, hint=hint)
+    return found[0] if found else None
 
 
 def _owned(action: ActionFile) -> dict[str, Any]:
