@@ -101,7 +101,8 @@ def _plot(figures: dict[str, Figure]) -> str:
                 dashes = ' stroke-dasharray="5 4"' if label == "0 MB" else ""
                 drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>')
                 x, y = points[-1]
-                drawn.append(f'<text x="{x + 6:.0f}" y="{y + 4:.0f}" fill="{colour}">{way}, {label}</text>')
+                y += -2 if dashes else 12  # the two of one way may end at the same height
+                drawn.append(f'<text x="{x + 6:.0f}" y="{y:.0f}" fill="{colour}">{way}, {label}</text>')
     body = "\n".join(drawn)
     size = f'width="{_LEFT + _WIDTH + 150}" height="{_TOP + _HEIGHT + 50}"'
     style = 'font-family="sans-serif" font-size="12"'

@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["CommandLine", "Start"]
 
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 
 
 @dataclass
