@@ -46,6 +46,7 @@ def running_head(*options: str) -> Iterator[Head]:
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    environment.pop("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", None)  # our local clusters set it: no node may join them
     address = f"127.0.0.1:{free_port()}"
     arguments = ["--head", f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={folder}"]
     with _running([*arguments, *options], folder, environment) as process:
