@@ -2,12 +2,15 @@
 
 A worker that dies by SIGKILL (a cancelled chunk, the OOM killer) runs no handler, and its scripts live in sessions of
 their own. So every worker that runs scripts has one guard, which reads from a pipe which process groups live. When the
-pipe ends, the worker is gone: what still lives gets SIGTERM, and SIGKILL after the same grace as ever. The guard is no
-child of its worker (it forks away from it), because Ray kills the children of a worker that it kills.
+pipe ends, the worker is gone: what still lives gets SIGTERM, and SIGKILL after the same grace as ever. Until then
+somebody must read what they write, or the first word of their tidying up would kill them (SIGPIPE): the guard opens
+their output as soon as it knows them. It is no child of its worker (it forks away from it) and not of its group,
+because Ray kills these together with a worker that it kills.
 
 As a program: ``python -I -S guard.py GRACE_SECONDS``, lines on standard input: ``+PGID [FILE]`` and ``-PGID``.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +21,7 @@ import time
 __all__ = ["Guard", "main"]
 
 _POLL_S = 0.05
+_PIPE_BYTES = 1 << 20
 
 
 class Guard:
@@ -75,21 +79,43 @@ def main(grace_s: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     live: dict[int, str] = {}
+    outputs: dict[int, list[int]] = {}
     for line in sys.stdin.buffer:
-        group, _, file = line[1:-1].partition(b" ")
+        told, _, file = line[1:-1].partition(b" ")
+        group = int(told)
         if line.startswith(b"+"):
-            live[int(group)] = os.fsdecode(file)
-        else:
-            live.pop(int(group), None)
+            live[group], outputs[group] = os.fsdecode(file), _outputs_of(group)
+            continue
+        live.pop(group, None)
+        for descriptor in outputs.pop(group, ()):
+            os.close(descriptor)
     deadline = time.monotonic() + grace_s
     groups = [group for group in live if _signal(group, signal.SIGTERM)]
     while groups and time.monotonic() < deadline:
         time.sleep(_POLL_S)
+        for group in groups:
+            _drain(outputs[group])
         groups = [group for group in groups if _signal(group, 0)]
     for group in groups:
         _signal(group, signal.SIGKILL)
     for file in filter(None, live.values()):
         _remove(file)
+
+
+def _outputs_of(leader: int) -> list[int]:
+    """The reading ends of a script's stdout and stderr; Linux, elsewhere there are none."""
+    found = []
+    for number in (1, 2):
+        with contextlib.suppress(OSError):  # it has ended, or has closed it
+            found.append(os.open(f"/proc/{leader}/fd/{number}", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY))
+    return found
+
+
+def _drain(descriptors: list[int]) -> None:
+    """Make room for what they still write."""
+    for descriptor in descriptors:
+        with contextlib.suppress(BlockingIOError):
+            os.read(descriptor, _PIPE_BYTES)
 
 
 def _signal(group: int, number: int) -> bool:

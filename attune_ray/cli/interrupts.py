@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once to cancel, twice to stop at once."""
+"""Ctrl-C and SIGTERM: once to cancel, twice to stop at once; SIGUSR1 to pause, SIGUSR2 to go on."""
 
 import asyncio
 import os
@@ -16,26 +16,27 @@ __all__ = ["Interrupts", "descendants", "kill_descendants"]
 
 _GRACE_S = 3.0
 """Seconds that a run has to end after the second signal: killing workers takes well below one."""
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_PAUSING = (signal.SIGUSR1, signal.SIGUSR2)
 _T = TypeVar("_T")
 
 
-class _Cancel(Protocol):
-    def __call__(self, *, running: bool = ...) -> None: ...
+class _Engine(Protocol):
+    def cancel(self, *, running: bool | None = ...) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
 
 
 class Interrupts:
-    """Turns signals into cancellation.
+    """Turns signals into what is asked of the run.
 
-    The first lets running work end, the second stops it, and a third, or a run that does not end within seconds,
-    kills every process that descends from this one. Before the run a signal is a KeyboardInterrupt.
-
-    Args:
-        cancel: asks the run to end.
+    The first Ctrl-C or SIGTERM cancels it as its workflow's policy says, the second stops what runs, and a third, or a
+    run that does not end within seconds, kills every process that descends from this one. Before the run such a signal
+    is a KeyboardInterrupt. SIGUSR1 pauses the run, SIGUSR2 resumes it; where there is none, they do nothing.
     """
 
-    def __init__(self, cancel: _Cancel, view: View) -> None:
-        self._cancel = cancel
+    def __init__(self, engine: _Engine, view: View) -> None:
+        self._engine = engine
         self._view = view
         self._count = 0
         self._has_run = False
@@ -43,7 +44,8 @@ class Interrupts:
     @contextmanager
     def caught(self) -> Iterator[None]:
         """Own the signals until Ray has ended as well."""
-        before = {number: signal.signal(number, self._outside) for number in _SIGNALS}
+        before = {number: signal.signal(number, self._outside) for number in _ENDING}
+        before |= {number: signal.signal(number, _no_run) for number in _PAUSING}
         try:
             yield
         finally:
@@ -54,23 +56,33 @@ class Interrupts:
         """Await the run; signals are handled between its events."""
         loop = asyncio.get_running_loop()
         self._has_run = True
-        for number in _SIGNALS:
+        for number in _ENDING:
             loop.add_signal_handler(number, self._within, loop)
+        loop.add_signal_handler(signal.SIGUSR1, self._pause)
+        loop.add_signal_handler(signal.SIGUSR2, self._resume)
         try:
             return await work
         finally:
-            for number in _SIGNALS:
+            for number in (*_ENDING, *_PAUSING):
                 loop.remove_signal_handler(number)
-                signal.signal(number, self._outside)
+                signal.signal(number, self._outside if number in _ENDING else _no_run)
+
+    def _pause(self) -> None:
+        self._view.say(f"pausing; kill -USR2 {os.getpid()} goes on")
+        self._engine.pause()
+
+    def _resume(self) -> None:
+        self._view.say("going on")
+        self._engine.resume()
 
     def _within(self, loop: asyncio.AbstractEventLoop) -> None:
         self._count += 1
         if self._count == 1:
             self._view.say("cancelling; press Ctrl-C again to stop at once")
-            self._cancel()
+            self._engine.cancel()
         elif self._count == 2:
             self._view.say("stopping at once")
-            self._cancel(running=True)
+            self._engine.cancel(running=True)
             loop.call_later(_GRACE_S, self._stop_hard)
         else:
             self._stop_hard()
@@ -88,6 +100,11 @@ class Interrupts:
         self._view.close()
         kill_descendants()
         os._exit(ExitCode.CANCELLED)
+
+
+def _no_run(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  as signal calls it
+    """A handler and not SIG_IGN, which the processes of Ray would inherit."""
+    os.write(2, b"there is no run to pause or to resume\n")
 
 
 def kill_descendants(kill: Callable[[int, int], None] = os.kill) -> None:

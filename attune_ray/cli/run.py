@@ -53,7 +53,8 @@ def run(  # the signature is the usage
 ) -> None:
     """Run a workflow to its end.
 
-    Results are on standard output, all else on standard error. Ctrl-C cancels, a second one stops at once.
+    Results are on standard output, all else on standard error. Ctrl-C cancels, a second one stops at once; SIGUSR1
+    pauses, SIGUSR2 goes on.
     Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 130: cancelled.
     """
     if address is not None and num_cpus is not None:

@@ -69,7 +69,7 @@ class Session:
         )
         if isinstance(workflow, str):
             workflow = _known(engine, workflow)
-        interrupts = Interrupts(engine.cancel, view)
+        interrupts = Interrupts(engine, view)
         with _logging_to(view), interrupts.caught(), engine, contextlib.closing(view):
             engine.plan(workflow)
             for warning in engine.warnings:

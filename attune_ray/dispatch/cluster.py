@@ -15,6 +15,10 @@ __all__ = ["Cluster"]
 _ANSWER_S = 5.0
 """Seconds that a head has to accept a connection before it is taken for absent."""
 
+_GROUPS = {"process_group_cleanup_enabled": True, "kill_child_processes_on_worker_exit": False}
+"""A worker that is killed takes the processes of its group along, however it died. Ray's default kills its children
+instead, among them scripts, which have groups of their own and a guard that asks them to end first."""
+
 
 class Cluster:
     """A connection to Ray, opened once.
@@ -74,6 +78,7 @@ class Cluster:
             "num_cpus": settings.num_cpus,
             "object_store_memory": settings.object_store_bytes,
             "include_dashboard": False,
+            "_system_config": _GROUPS,
             "_node_ip_address": "127.0.0.1",  # with the environment variable above: no port of it faces the network
             **common,
         }

@@ -86,6 +86,51 @@ def test_sigterm_cancels_like_ctrl_c(start: Start) -> None:
     assert "error: Workflow cancelled" in err
 
 
+def test_sigusr1_pauses_and_sigusr2_goes_on(start: Start) -> None:
+    """What runs is finished in between, and nothing starts."""
+    command = start(SHORT)
+    command.wait_for("wait: started")
+    command.process.send_signal(signal.SIGUSR1)
+    command.wait_for(f"pausing; kill -USR2 {command.process.pid} goes on")
+    command.wait_for("paused; what runs is finished, nothing new starts")
+    command.wait_for("wait: completed")
+    command.process.send_signal(signal.SIGUSR2)
+
+    code, out, err = command.end()
+
+    assert code == 0
+    assert err.index("resumed") < err.index("more: started")
+    assert "more  completed" in out
+
+
+def test_a_paused_run_is_cancelled_by_ctrl_c(start: Start) -> None:
+    """What was held never starts, and says that it was cut."""
+    command = start(SHORT)
+    command.wait_for("wait: started")
+    command.process.send_signal(signal.SIGUSR1)
+    command.wait_for("wait: completed")
+    command.press_ctrl_c()
+
+    code, out, _ = command.end()
+
+    assert code == 130
+    assert "wait  completed" in out
+    assert "more  cancelled" in out
+
+
+def test_ctrl_c_stops_what_runs_where_the_workflow_says_so(start: Start) -> None:
+    """Its ``cancellation_policy`` is ``cancel_running``: the first is enough, and the report is whole."""
+    command = start("cancellation_policy: cancel_running\n" + INLINE)
+    command.wait_for("wait: started")
+    command.press_ctrl_c()
+
+    code, out, err = command.end()
+
+    assert code == 130
+    assert "wait  cancelled      2       0" in out
+    assert "error: Workflow cancelled" in err
+
+
 @pytest.mark.ray
 def test_one_ctrl_c_ends_a_run_on_ray_with_its_processes(start: Start) -> None:
     """Ray's processes are of the terminal's group as well, and are not to die of the signal before the run ends."""

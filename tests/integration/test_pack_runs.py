@@ -207,6 +207,42 @@ def test_scripts_end_when_their_run_is_cancelled(
         until(lambda pid=pid: not lives(pid))
 
 
+TRAPS = """
+trap 'head -c 300000 /dev/zero; echo cleaned > {folder}/$$.ended; exit 0' TERM
+echo $$ >> {folder}/pids
+while :; do sleep 0.1; done
+"""
+DEAF = """
+trap '' TERM
+echo $$ >> {folder}/pids
+while :; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("text", [TRAPS, DEAF], ids=["one that tidies up", "one that is deaf"])
+def test_scripts_of_a_cancelled_run_are_asked_to_end_before_they_are_killed(
+    make_ray_engine: Callable[..., Engine], write: Write, tmp_path: Path, text: str
+) -> None:
+    """SIGTERM, though their worker is killed under them; SIGKILL for those that do not heed it."""
+    pids = tmp_path / "pids"
+    pack = write({"hang": text.format(folder=tmp_path)})
+    engine = make_ray_engine(pack.source)
+
+    async def run() -> Any:
+        running = asyncio.create_task(engine.arun("tasks: [{name: t, action: my.hang, with_items: [1, 2]}]"))
+        async with asyncio.timeout(30):
+            while not pids.exists() or len(pids.read_text().split()) < 2:  # noqa: ASYNC110  no event tells of it
+                await asyncio.sleep(0.02)
+        engine.cancel(running=True)
+        return await running
+
+    assert asyncio.run(run()).status.value == "cancelled"
+    started = list(map(int, pids.read_text().split()))
+    for pid in started:
+        until(lambda pid=pid: not lives(pid))
+    assert sorted(tmp_path.glob("*.ended")) == sorted(tmp_path / f"{pid}.ended" for pid in started if text is TRAPS)
+
+
 @pytest.mark.ray
 def test_a_workflow_of_a_pack_runs_by_its_reference_on_the_command_line(tmp_path: Path) -> None:
     """``--pack`` makes actions and workflows known; the pack's config is there for templates."""
