@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from attune_ray.actions import Action
 from attune_ray.engine import Event, RunState, TaskRunId
 from attune_ray.model import Task
-from attune_ray.plan import Chunk, Plan, PlanTask, Shape
+from attune_ray.plan import Chunk, Items, Plan, PlanTask, Shape
 from attune_ray.values.placement import Selector
 from attune_ray.values.secrets import RunSecrets
 
@@ -17,6 +17,7 @@ __all__ = [
     "ChunkReport",
     "Clock",
     "Executor",
+    "LostItems",
     "Observer",
     "OpenTask",
     "RunChild",
@@ -98,6 +99,21 @@ class OpenTask(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LostItems:
+    """Why a chunk did not end by itself, and what is known of its items.
+
+    Attributes:
+        reason: in one sentence.
+        ended: those whose results are stored all the same: the report counts them, and no others.
+        running: those that were under way; None: not known.
+    """
+
+    reason: str
+    ended: Items = ()
+    running: Items | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkReport:
     """What became of a chunk; the results themselves stay with the executor.
 
@@ -107,6 +123,7 @@ class ChunkReport:
         n_cached: items whose results were known from earlier calls.
         published: workflow variables that a parallel group has published; None: none.
         secrets: texts that its actions took as secrets: what else of the run is shown must not hold them.
+        lost: what is to be known if its worker died, or was killed because the chunk was to be stopped.
     """
 
     n_succeeded: int
@@ -120,6 +137,7 @@ class ChunkReport:
     n_cached: int = 0
     published: Mapping[str, Any] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    lost: LostItems | None = None
 
 
 _Task = TypeVar("_Task", bound=OpenTask)
@@ -139,11 +157,7 @@ class Executor(Protocol[_Task]):
         """
 
     async def run(self, task: _Task, chunk: Chunk) -> ChunkReport:
-        """Run a chunk and store its results. A cancelled call stops the chunk.
-
-        Raises:
-            WorkerCrashedError: the process that ran it died; nothing of it is stored.
-        """
+        """Run a chunk and store its results. A cancelled call stops the chunk, and may still report what had ended."""
 
     async def fail(self, task: _Task, chunk: Chunk, reason: str) -> ChunkReport:
         """Store that the items of a chunk failed without having run to an end."""

@@ -122,10 +122,28 @@ class Driver:
             retry_after_s=retry_after_s,
         )
 
-    def lose(self, task: str) -> list[Command]:
-        """Let the worker die that runs a task's oldest chunk."""
+    def lose(
+        self,
+        task: str,
+        *,
+        ended: tuple[int, ...] = (),
+        running: tuple[int, ...] | None = None,
+        retryable: tuple[int, ...] = (),
+    ) -> list[Command]:
+        """Let the worker die that runs a task's oldest chunk; of those that had ended, ``retryable`` have failed."""
         command = self.take(SubmitChunk, task)
-        return self.tell(ChunkLost(command.run, command.chunk.id, "it died"))
+        return self.tell(
+            ChunkLost(
+                command.run,
+                command.chunk.id,
+                "it died",
+                ended=ended,
+                running=running,
+                n_succeeded=len(ended) - len(retryable),
+                n_failed=len(retryable),
+                retryable=retryable,
+            )
+        )
 
     def end(self, task: str, *fired: int) -> list[Command]:
         """Answer a task's EvaluateTransitions."""

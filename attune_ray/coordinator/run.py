@@ -38,7 +38,7 @@ from attune_ray.engine import (
     TransitionsEvaluated,
     step,
 )
-from attune_ray.errors import AttuneError, WorkerCrashedError
+from attune_ray.errors import AttuneError
 from attune_ray.model import Task
 from attune_ray.plan import Chunk, Plan
 from attune_ray.plan.chunks import failed_for_good
@@ -46,6 +46,7 @@ from attune_ray.ports import (
     ChunkReport,
     Clock,
     Executor,
+    LostItems,
     Observer,
     OpenTask,
     RunContext,
@@ -244,13 +245,9 @@ class Coordinator:
 
     async def _run_chunk(self, run: TaskRunId, chunk: Chunk) -> None:
         executor, work = self._executor_of(run)
-        try:
-            report = await executor.run(work, chunk)
-        except WorkerCrashedError as error:
-            event: Event = ChunkLost(run, chunk.id, str(error))
-        else:
-            event = self._chunk_done(run, chunk, report)
-        self._queue.put_nowait(event)
+        report = await executor.run(work, chunk)
+        ended = self._chunk_done(run, chunk, report)
+        self._queue.put_nowait(ended if report.lost is None else _lost(ended, report.lost))
 
     async def _fail_chunk(self, command: FailChunk) -> None:
         executor, work = self._executor_of(command.run)
@@ -370,6 +367,20 @@ class Coordinator:
             except Exception:  # noqa: BLE001  a fault of an observer is never the run's
                 self._observers.remove(observer)
                 _log.exception("observer %r is removed", observer, extra={"run": self.context.run_id})
+
+
+def _lost(ended: ChunkDone, lost: LostItems) -> ChunkLost:
+    return ChunkLost(
+        ended.run,
+        ended.chunk,
+        lost.reason,
+        ended=lost.ended,
+        running=lost.running,
+        n_succeeded=ended.n_succeeded,
+        n_failed=ended.n_failed,
+        retryable=ended.retryable,
+        retry_after_s=ended.retry_after_s,
+    )
 
 
 def _saw(observer: Observer, *, run_id: str, event: Event) -> None:

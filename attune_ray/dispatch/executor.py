@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from attune_ray.dispatch.worker.recording import RecordingOrder
 from attune_ray.dispatch.worker.stored import RayRows
 from attune_ray.errors import AttuneError, EngineError, PermanentError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
-from attune_ray.ports import ChunkReport, TaskOrder
+from attune_ray.ports import ChunkReport, LostItems, TaskOrder
 from attune_ray.settings import RecordingSettings, Settings
 
 __all__ = ["RayExecutor"]
@@ -34,10 +34,12 @@ class _HeldOnRay(Held):
     """A task run on Ray.
 
     Attributes:
+        id: as of its Spec.
         remote: the remote function for its chunks, with what the task asks of its workers.
         asked: that, where it asks for more than a CPU.
     """
 
+    id: str
     remote: Any
     asked: Asked | None
 
@@ -76,6 +78,7 @@ class RayExecutor(KeepsResults):
             items=items_ref,
             results=self.results if program.cache_ttl_s is not None else None,
             max_failed_items=self.settings.limits.failed_items_listed,
+            id=spec.id,
             remote=_with(_remote().perform, options),
             asked=asked,
         )
@@ -84,9 +87,34 @@ class RayExecutor(KeepsResults):
         """Send a chunk and wait for its summary; its rows stay in the object store."""
         if task.asked is not None and not await self._fitting(task.asked):  # the last node that fitted has left
             return await self.fail(task, chunk, task.asked.refusal(await self.cluster.nodes()))
-        told = _remote().to_bytes(order_of(task, chunk))
-        summary, rows_ref = await _answered(task.remote.remote(task.work, task.items, told))
+        told = _remote().to_bytes(order_of(task, chunk, log=f"{task.id}-{chunk.id}"))
+        refs = task.remote.remote(task.work, task.items, told)
+        try:
+            summary, rows_ref = await _answered(refs)
+        except WorkerCrashedError as error:
+            return await self._recovered(task, chunk, told, str(error))
+        except asyncio.CancelledError:
+            return await self._stopped(task, chunk, told, refs)
         return task.keep(chunk, RayRows(rows_ref), summary)
+
+    async def _stopped(self, task: _HeldOnRay, chunk: Chunk, told: bytes, refs: Any) -> ChunkReport:
+        """The end of a chunk whose worker is being killed: the chunk may have ended before."""
+        try:
+            summary, rows_ref = await _answered(refs)
+        except WorkerCrashedError:
+            return await self._recovered(task, chunk, told, "it was cancelled")
+        return task.keep(chunk, RayRows(rows_ref), summary)
+
+    async def _recovered(self, task: _HeldOnRay, chunk: Chunk, told: bytes, reason: str) -> ChunkReport:
+        """What a dead worker has left on its machine, wherever that is: results of items that had ended."""
+        for node in await self.cluster.nodes():
+            if node["Alive"] and (found := await _left_on(node["NodeID"], told)) is not None:
+                (summary, ended, n_begun), rows_ref = found
+                ended_set = set(ended)
+                running = None if n_begun is None else tuple(i for i in chunk.items[:n_begun] if i not in ended_set)
+                report = task.keep(chunk, RayRows(rows_ref), summary, items=ended)
+                return replace(report, lost=LostItems(reason=reason, ended=ended, running=running))
+        return ChunkReport(n_succeeded=0, lost=LostItems(reason=reason))
 
     def forget(self, run_id: str) -> None:
         """Let go of what was put for a run."""
@@ -148,6 +176,18 @@ async def _make_items(spec: Any, options: dict[str, Any]) -> tuple[int, Any, Any
     if isinstance(answer, AttuneError):
         raise answer
     return answer, items_ref, spec_ref
+
+
+async def _left_on(node_id: str, told: bytes) -> tuple[Any, Any] | None:
+    """What a dead worker has left of a chunk on a node; None: nothing, or the node has left as well."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+
+    there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    try:
+        saved, rows_ref = await _answered(_remote().recover.options(scheduling_strategy=there).remote(told))
+    except WorkerCrashedError:
+        return None
+    return None if saved is None else (saved, rows_ref)
 
 
 def _remote() -> ModuleType:

@@ -13,7 +13,7 @@ from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.engine.pace import STRAGGLE_S
-from attune_ray.plan import Chunk, Shape
+from attune_ray.plan import Chunk, Items, Shape
 from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
@@ -46,9 +46,15 @@ class Held:
     cut: Rows | None = None
     """What a plain task had come to when it was cancelled, where that is known."""
 
-    def keep(self, chunk: Chunk, source: RowSource, summary: Summary) -> ChunkReport:
-        """Note where the rows of a chunk are: of its first items, where its time was up before the last."""
-        self.parts.append(Part(chunk.items[: summary.n_succeeded + summary.n_failed], source))
+    def keep(self, chunk: Chunk, source: RowSource, summary: Summary, items: Items | None = None) -> ChunkReport:
+        """Note where the rows of a chunk are.
+
+        Args:
+            items: that have ended; None: the first ones, all but those that there was no time for.
+        """
+        self.parts.append(
+            Part(chunk.items[: summary.n_succeeded + summary.n_failed] if items is None else items, source)
+        )
         self.n_succeeded += summary.n_succeeded
         self.n_failed += failed_for_good(chunk, summary.n_succeeded, summary.n_failed)
         if self.results is not None and self.program.cache_ttl_s is not None and summary.fresh:
@@ -135,14 +141,19 @@ def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
     )
 
 
-def order_of(held: Held, chunk: Chunk) -> Order:
-    """What a worker is told of a chunk."""
+def order_of(held: Held, chunk: Chunk, log: str = "") -> Order:
+    """What a worker is told of a chunk.
+
+    Args:
+        log: a name for the file of its rows, where it runs in a worker that may die.
+    """
     return Order(
         indexes=chunk.items,
         attempt=chunk.attempt,
         width=chunk.width,
         budget_s=held.shape.target_s,
         now_s=now_of(held),
+        log=log,
     )
 
 

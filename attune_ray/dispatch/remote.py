@@ -1,4 +1,4 @@
-"""The two functions that Ray runs, and what a worker process keeps between its chunks.
+"""The functions that Ray runs, and what a worker process keeps between its chunks.
 
 Nothing here is captured by value: the function lives in an importable module, and what a process keeps is reached
 through a function, so a pickle of it never carries a cache along.
@@ -13,17 +13,19 @@ from typing import Any
 import ray
 
 from attune_ray.actions import Catalog, Source
-from attune_ray.dispatch.worker.attempt import failed_rows
+from attune_ray.dispatch.worker.attempt import Summary, failed_rows
 from attune_ray.dispatch.worker.chunk import Order, run_chunk
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
 from attune_ray.dispatch.worker.recording import RecordingOrder, record
+from attune_ray.dispatch.worker.row_log import row_log, saved_rows
+from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
 from attune_ray.errors import AttuneError, UsageError
 
-__all__ = ["WARM_UP", "Spec", "answer_of", "make_items", "node_id", "perform", "to_bytes"]
+__all__ = ["WARM_UP", "Spec", "answer_of", "make_items", "node_id", "perform", "recover", "to_bytes"]
 
 _OPENED = 16
 """Task runs that a worker keeps open: more fan-outs than that at once compile anew."""
@@ -68,13 +70,15 @@ def to_bytes(order: Order) -> bytes:
     """An order as it travels: bytes, because Ray takes them as they are; a dataclass costs 0.15 ms a submission."""
     indexes = order.indexes
     bounds = (indexes.start, indexes.stop) if isinstance(indexes, range) else None
-    return encode((bounds, None if bounds else indexes, order.attempt, order.width, order.budget_s, order.now_s))
+    return encode(
+        (bounds, None if bounds else indexes, order.attempt, order.width, order.budget_s, order.now_s, order.log)
+    )
 
 
 def _order(told: bytes) -> Order:
-    bounds, singles, attempt, width, budget_s, now_s = decode(told)
+    bounds, singles, attempt, width, budget_s, now_s, log = decode(told)
     indexes = range(*bounds) if bounds is not None else tuple(singles)
-    return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s, now_s=now_s)
+    return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s, now_s=now_s, log=log)
 
 
 def answer_of(told: bytes) -> Any:
@@ -99,7 +103,8 @@ def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[bytes
     process = _begun(spec)
     order, before = _order(told), process.cache.bytes_decoded
     try:
-        summary, rows = run_chunk(process.work(spec, items), order)
+        with row_log(order.log) as log:
+            summary, rows = run_chunk(process.work(spec, items), order, log)
     except AttuneError as error:
         program = spec.program
         summary, rows = failed_rows(
@@ -119,6 +124,30 @@ def _make_items(spec: Spec) -> tuple[bytes, Any, Spec]:
     return pickle.dumps(answer), items, spec
 
 
+def _recover(told: bytes) -> tuple[bytes, Any]:
+    """Look on this machine for what a dead worker has left of a chunk.
+
+    Args:
+        told: the order that the worker had.
+
+    Returns:
+        For ``answer_of``: a summary of the items that had ended, their indexes, and how many of the first items were
+        begun (None: not known); or None. And the rows as an Arrow record batch.
+    """
+    order = _order(told)
+    saved = saved_rows(order.log, order.indexes, order.attempt)
+    if saved is None:
+        return pickle.dumps(None), None
+    summary = Summary(
+        n_succeeded=saved.rows.status.count(SUCCEEDED),
+        n_failed=saved.rows.status.count(FAILED),
+        retryable=saved.retryable,
+        retry_after_s=saved.retry_after_s,
+        secrets=saved.secrets,
+    )
+    return pickle.dumps((summary, saved.rows.index, saved.n_begun)), saved.rows.to_batch()
+
+
 def _begun(spec: Spec) -> "_Process":
     """This process, its memory recorded from here on if that is asked for."""
     if spec.recording is not None:
@@ -131,6 +160,8 @@ perform = ray.remote(num_returns=2, **_OPTIONS)(_perform)
 """The remote function: Ray retries nothing, since the engine owns the budget; its events would cost more than it."""
 make_items = ray.remote(num_returns=3, **_OPTIONS)(_make_items)
 """The one that a fan-out begins with."""
+recover = ray.remote(num_returns=2, num_cpus=0, **_OPTIONS)(_recover)
+"""The one that looks after a dead worker; it needs no slot."""
 
 
 @dataclass(slots=True)

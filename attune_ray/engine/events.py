@@ -4,7 +4,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal, NamedTuple
 
 from attune_ray.actions import Nature
-from attune_ray.plan import ChunkId, Shape
+from attune_ray.plan import ChunkId, Items, Shape
 
 __all__ = [
     "CancelRequested",
@@ -102,11 +102,23 @@ class ChunkDone:
 
 @dataclass(frozen=True, slots=True)
 class ChunkLost:
-    """The worker that ran a chunk died; what it had done is gone."""
+    """The worker that ran a chunk died, or was killed; what some of its items had come to may be stored.
+
+    Attributes:
+        ended: items that had ended and are stored; ``n_succeeded``, ``n_failed``, ``retryable`` and ``retry_after_s``
+            are of them, as of ChunkDone.
+        running: items that were under way: one of them has killed the worker; None: not known.
+    """
 
     run: TaskRunId
     chunk: ChunkId
     reason: str
+    ended: Items = ()
+    running: Items | None = None
+    n_succeeded: int = 0
+    n_failed: int = 0
+    retryable: tuple[int, ...] = ()
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

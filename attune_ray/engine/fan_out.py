@@ -7,7 +7,7 @@ from attune_ray.engine.commands import Command, FailChunk, StartTimer, SubmitChu
 from attune_ray.engine.events import ChunkDone, ChunkLost, Outcome, TimerFired
 from attune_ray.engine.pace import TICK
 from attune_ray.engine.state import FanOut, TaskRun
-from attune_ray.plan import Chunk, PlanTask
+from attune_ray.plan import Chunk, Items, PlanTask
 from attune_ray.plan.chunks import next_size, split
 
 __all__ = ["chunk_done", "chunk_lost", "feed", "outcome_of", "stop", "timer_fired"]
@@ -34,33 +34,37 @@ def chunk_done(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkDone) 
     chunk = _take_back(fan_out, event.chunk)
     n_ended = event.n_succeeded + event.n_failed
     _measure(fan_out, n_ended, event.elapsed_s)
-    again = _items_to_retry(task, chunk, event)
-    fan_out.n_succeeded += event.n_succeeded
-    fan_out.n_failed += event.n_failed - len(again)
     fan_out.timed_out = event.timed_out
-    if task.stops_on_error and fan_out.n_failed > _tolerated(task, fan_out):
-        stop(fan_out)
+    again = _count(fan_out, task, chunk, event)
     _put_back(fan_out, chunk, n_ended)
     if fan_out.pace is not None:
         fan_out.pace.give_back(chunk.id, len(chunk.items) - n_ended)
-    if not again:
-        return []
-    if fan_out.stopped:
-        fan_out.n_failed += len(again)
-        return []
     return _try_again(run, fan_out, task, replace(chunk, items=again, crashes=0), event.retry_after_s)
 
 
-def chunk_lost(run: TaskRun, fan_out: FanOut, event: ChunkLost, *, max_crashes: int) -> list[Command]:
-    """Find the item that kills its worker: halves are sent again until it is alone.
+def chunk_lost(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkLost, *, max_crashes: int) -> list[Command]:
+    """Find the item that kills its worker: those that may have done so are sent again, by halves until it is alone.
 
     The attempt stays the same: the author's retries are not ours to spend.
     """
     chunk = _take_back(fan_out, event.chunk)
+    again = _count(fan_out, task, chunk, event)
+    commands = _try_again(run, fan_out, task, replace(chunk, items=again, crashes=0), event.retry_after_s)
+    rest = _without(chunk.items, event.ended)
     if fan_out.stopped:
-        fan_out.n_left_out += len(chunk.items)
+        fan_out.n_left_out += len(rest)
+        return commands
+    running = rest if event.running is None else event.running
+    if running and (idle := _without(rest, running)):
+        fan_out.ready.appendleft(Chunk(id=_new_id(fan_out), items=idle, attempt=chunk.attempt))
+    return [*commands, *_suspect(run, fan_out, replace(chunk, items=running or rest), event, max_crashes=max_crashes)]
+
+
+def _suspect(run: TaskRun, fan_out: FanOut, chunk: Chunk, event: ChunkLost, *, max_crashes: int) -> list[Command]:
+    """Send items again of which one has killed its worker; if none was begun, all of them have."""
+    if not chunk.items:
         return []
-    if len(chunk.items) > 1:
+    if len(chunk.items) > 1 and event.running != ():
         for items in split(chunk.items):
             fan_out.ready.append(Chunk(id=_new_id(fan_out), items=items, attempt=chunk.attempt))
         return []
@@ -71,6 +75,24 @@ def chunk_lost(run: TaskRun, fan_out: FanOut, event: ChunkLost, *, max_crashes: 
     fan_out.in_flight[crashed.id] = crashed
     fan_out.free_widths.remove(chunk.width)
     return [FailChunk(run.id, crashed, event.reason)]
+
+
+def _count(fan_out: FanOut, task: PlanTask, chunk: Chunk, event: ChunkDone | ChunkLost) -> tuple[int, ...]:
+    """Count the items that have ended; those that are to be tried again are not among them."""
+    again = _items_to_retry(task, chunk, event)
+    fan_out.n_succeeded += event.n_succeeded
+    fan_out.n_failed += event.n_failed - len(again)
+    if task.stops_on_error and fan_out.n_failed > _tolerated(task, fan_out):
+        stop(fan_out)
+    return again
+
+
+def _without(items: Items, gone: Items) -> Items:
+    """The items that are not among ``gone``; a range stays one where these are its first."""
+    if not gone or gone == items[: len(gone)]:
+        return items[len(gone) :]
+    held = set(gone)
+    return tuple(item for item in items if item not in held)
 
 
 def timer_fired(fan_out: FanOut, event: TimerFired) -> None:
@@ -164,7 +186,7 @@ def _put_back(fan_out: FanOut, chunk: Chunk, n_ended: int) -> None:
         fan_out.ready.appendleft(Chunk(id=_new_id(fan_out), items=rest, attempt=chunk.attempt))
 
 
-def _items_to_retry(task: PlanTask, chunk: Chunk, event: ChunkDone) -> tuple[int, ...]:
+def _items_to_retry(task: PlanTask, chunk: Chunk, event: ChunkDone | ChunkLost) -> tuple[int, ...]:
     if task.retry is None or chunk.attempt > task.retry.count:
         return ()
     return event.retryable
@@ -173,7 +195,10 @@ def _items_to_retry(task: PlanTask, chunk: Chunk, event: ChunkDone) -> tuple[int
 def _try_again(
     run: TaskRun, fan_out: FanOut, task: PlanTask, failed: Chunk, retry_after_s: float | None
 ) -> list[Command]:
-    if task.retry is None:
+    if task.retry is None or not failed.items:
+        return []
+    if fan_out.stopped:
+        fan_out.n_failed += len(failed.items)
         return []
     chunk = replace(failed, id=_new_id(fan_out), attempt=failed.attempt + 1)
     delay_s = retry.delay_s(task.retry, failed.attempt) if retry_after_s is None else retry_after_s

@@ -154,6 +154,8 @@ def _fault(state: RunState, run: TaskRun, event: Event) -> str | None:
     match event:
         case ChunkDone() if run.fan_out is not None:
             return _fault_of_figures(run.fan_out, event)
+        case ChunkLost() if run.fan_out is not None:
+            return _fault_of_loss(run.fan_out, event)
         case TransitionsEvaluated():
             n_transitions = len(state.plan_of(run.id).task.next)
             if not all(0 <= place < n_transitions for place in event.fired):
@@ -168,9 +170,21 @@ def _fault_of_figures(held: FanOut, event: ChunkDone) -> str | None:
     n_ended, least = event.n_succeeded + event.n_failed, 0 if held.stopped else 1
     if min(event.n_succeeded, event.n_failed) < 0 or not least <= n_ended <= len(items):
         return f"chunk {event.chunk} has {len(items)} items"
+    return _fault_of_retries(items[:n_ended], event)
+
+
+def _fault_of_loss(held: FanOut, event: ChunkLost) -> str | None:
+    items, ended = set(held.in_flight[event.chunk].items), set(event.ended)
+    if len(ended) != len(event.ended) or event.n_succeeded + event.n_failed != len(ended):
+        return f"chunk {event.chunk} cannot have ended as counted"
+    if not ended <= items or not set(event.running or ()) <= items - ended:
+        return f"these are not the items of chunk {event.chunk}"
+    return _fault_of_retries(event.ended, event)
+
+
+def _fault_of_retries(ended: Items, event: ChunkDone | ChunkLost) -> str | None:
     if not event.retryable:
         return None
-    ended = items[:n_ended]
     known = ended if isinstance(ended, range) else frozenset(ended)
     again = frozenset(event.retryable)
     if len(again) < len(event.retryable) or len(again) > event.n_failed or any(index not in known for index in again):
@@ -225,7 +239,7 @@ def _chunk_done(state: RunState, run: TaskRun, event: ChunkDone) -> list[Command
 
 def _chunk_lost(state: RunState, run: TaskRun, event: ChunkLost) -> list[Command]:
     held = _held(state, run, event)
-    commands = fan_out.chunk_lost(run, held, event, max_crashes=state.max_crashes)
+    commands = fan_out.chunk_lost(run, held, state.plan_of(run.id), event, max_crashes=state.max_crashes)
     return [*commands, *_go_on(state, run, held)]
 
 

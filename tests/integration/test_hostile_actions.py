@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections import namedtuple
+from collections import Counter, namedtuple
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from attune_ray import Engine, Settings, action
-from attune_ray.settings import FanOutSettings
+from attune_ray.settings import FanOutSettings, LimitSettings
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024  an untyped one is what users have
 
@@ -141,6 +141,33 @@ def die(x: int, how: str) -> int:
     return x
 
 
+@action("hostile.note")
+def note(x: int, path: str, how: str) -> int:
+    """Notes that it ran; one item then does not end, or ends its process."""
+    with Path(path).open("a", encoding="ascii") as file:
+        file.write(f"{x}\n")
+    if x == 700 and how == "endless":
+        ctypes.CDLL(None).sleep(3600)  # deaf to signals: C calls it again
+        endless_in_c()
+    return die(5 if x == 700 else 0, how) and x
+
+
+@action("hostile.note_async")
+async def note_async(x: int, path: str, how: str) -> int:
+    """The same with others at once, who take their time."""
+    await asyncio.sleep(0.001 * (x % 3))
+    return note(x, path, how)
+
+
+def endless_in_c() -> None:
+    """Sleep on whenever a signal has ended a sleep, as a library of a foreign language would."""
+    while True:
+        try:
+            ctypes.CDLL(None).sleep(3600)
+        except BaseException:  # noqa: BLE001, S112  what makes it hostile
+            continue
+
+
 @action("hostile.print")
 def noisy() -> int:
     """Writes where results might be expected."""
@@ -226,6 +253,60 @@ def test_an_item_that_ends_its_process_fails_as_crashed(
     (failed,) = run.task("f").failed_items
     assert (failed["index"], failed["item"]) == (5, 5)
     assert failed["error"] == "its worker process died (a crash, an exit, or a kill)"
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
+def test_one_crasher_of_ten_thousand_fails_alone_and_nothing_finished_runs_again(
+    make_ray_engine: Callable[..., Engine], tmp_path: Path, how: str
+) -> None:
+    """What had ended when its worker died was in a file that outlived it."""
+    ran = tmp_path / "ran"
+    task = json.loads(fan_out("hostile.note", list(range(10_000)), "x"))
+    task["tasks"][0]["input"] |= {"path": str(ran), "how": how}
+
+    run = make_ray_engine(*ALL).run(json.dumps(task)).task("f")
+
+    assert [(failed["index"], failed["error"]) for failed in run.failed_items] == [
+        (700, "its worker process died (a crash, an exit, or a kill)")
+    ]
+    times = Counter(map(int, ran.read_text().split()))
+    assert times.keys() == set(range(10_000))
+    assert {index: n for index, n in times.items() if n > 1} == {700: 3}, "it has as many tries as a crash may have"
+
+
+@pytest.mark.ray
+def test_an_item_that_never_ends_is_timed_out_and_nothing_else_runs_again(
+    make_ray_engine: Callable[..., Engine], ray_settings: Settings, tmp_path: Path
+) -> None:
+    """Its worker is killed in the end; its overrun is its own failure, not a crash."""
+    ran = tmp_path / "ran"
+    task = json.loads(fan_out("hostile.note", list(range(1_000)), "x", timeout=1))
+    task["tasks"][0]["input"] |= {"path": str(ran), "how": "endless"}
+    settings = replace(ray_settings, limits=LimitSettings(timeout_grace_s=0.2))
+
+    run = make_ray_engine(*ALL, settings=settings).run(json.dumps(task)).task("f")
+
+    assert [(failed["index"], failed["error"]) for failed in run.failed_items] == [
+        (700, "Execution timed out after 1 seconds")
+    ]
+    assert sorted(map(int, ran.read_text().split())) == list(range(1_000))
+
+
+@pytest.mark.ray
+def test_of_items_that_run_at_once_only_those_under_way_run_again(
+    make_ray_engine: Callable[..., Engine], tmp_path: Path
+) -> None:
+    """One of them kills the worker; those that had ended keep their results."""
+    ran = tmp_path / "ran"
+    task = json.loads(fan_out("hostile.note_async", list(range(1_000)), "x", concurrency=8))
+    task["tasks"][0]["input"] |= {"path": str(ran), "how": "kill"}
+
+    run = make_ray_engine(*ALL).run(json.dumps(task)).task("f")
+
+    assert [failed["index"] for failed in run.failed_items] == [700]
+    again = [index for index, n in Counter(map(int, ran.read_text().split())).items() if n > 1 and index != 700]
+    assert len(again) <= 8 * 4, "at most those beside it, each time that its worker died"
 
 
 @pytest.mark.ray

@@ -96,6 +96,26 @@ def _tasks(draw: st.DrawFn, name: str, targets: set[str], n_inbound: int, names:
     return task
 
 
+@st.composite
+def _losses(draw: st.DrawFn, order: SubmitChunk) -> ChunkLost:
+    """A worker that has died, with or without having told of some of its items."""
+    items = list(order.chunk.items)
+    ended = draw(st.lists(st.sampled_from(items), unique=True))
+    rest = [item for item in items if item not in ended]
+    running = draw(st.none() | st.lists(st.sampled_from(rest), unique=True)) if rest else None
+    n_failed = draw(st.integers(0, len(ended)))
+    return ChunkLost(
+        order.run,
+        order.chunk.id,
+        "it died",
+        ended=tuple(ended),
+        running=None if running is None else tuple(running),
+        n_succeeded=len(ended) - n_failed,
+        n_failed=n_failed,
+        retryable=tuple(draw(st.lists(st.sampled_from(ended), unique=True, max_size=n_failed))) if ended else (),
+    )
+
+
 class EngineMachine(RuleBasedStateMachine):
     """Answers the orders of one run in any order, in any way, more than once; pauses, resumes and cancels it."""
 
@@ -133,7 +153,7 @@ class EngineMachine(RuleBasedStateMachine):
             case PrepareTask():
                 self.tell(data.draw(self._preparations(order)))
             case SubmitChunk() if data.draw(st.integers(0, 4)) == 0:
-                self.tell(ChunkLost(order.run, order.chunk.id, "it died"))
+                self.tell(data.draw(_losses(order)))
             case SubmitChunk():
                 self._report(order, data)
             case FailChunk():

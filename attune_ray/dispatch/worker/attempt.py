@@ -9,6 +9,7 @@ from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.native import as_native
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.results import TaskView
+from attune_ray.dispatch.worker.row_log import FailedRow, RowLog
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 from attune_ray.errors import (
     ActionTimeoutError,
@@ -72,6 +73,7 @@ class Recorder:
     n_failed: int = 0
     is_stopped: bool = False
     secrets: set[str] = field(default_factory=set, repr=False)
+    log: RowLog | None = None
 
     @classmethod
     def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> Self:
@@ -94,13 +96,15 @@ class Recorder:
             if not self.is_fan_out or type(value) is Output:
                 self._record_output(row, scope, value, duration_us)
                 return
-            rows.data[row] = encode(value)
+            data = rows.data[row] = encode(value)
         except UnstorableResultError as error:
             self.failed(row, scope, error, duration_us)
             return
         rows.status[row] = SUCCEEDED
         rows.duration_us[row] = duration_us
         self.n_succeeded += 1
+        if self.log is not None:
+            self.log.succeeded(row, data, duration_us)
 
     def failed(self, row: int, scope: ItemContext, error: BaseException, duration_us: int) -> None:
         """An action raised, or its attempt overran."""
@@ -119,18 +123,26 @@ class Recorder:
         text_or_data = output.stdout if output.data is None else output.data
         self.rows.data[row] = encode(text_or_data) if self.work.program.is_fan_out else _encoded(stored)
         self.rows.native = native
+        self._succeed(row, duration_us)
+
+    def _succeed(self, row: int, duration_us: int) -> None:
+        """A row whose data is there has ended well."""
+        data = self.rows.data[row]
         self.rows.status[row] = SUCCEEDED
         self.rows.duration_us[row] = duration_us
         self.n_succeeded += 1
+        if self.log is not None and data is not None and self.rows.native is None:
+            self.log.succeeded(row, data, duration_us)
 
     def _fail(
         self, row: int, scope: ItemContext, stored: dict[str, Any], duration_us: int, error: BaseException | None
     ) -> None:
         may_retry = not isinstance(error, _FINAL) and self._matches_on_error(scope, stored)
+        delay_s = error.delay_s if isinstance(error, TransientError) and may_retry else None
         if may_retry:
             self.retryable.append(self.rows.index[row])
-            if isinstance(error, TransientError) and error.delay_s is not None:
-                self.retry_after_s = max(self.retry_after_s or 0.0, error.delay_s)
+        if delay_s is not None:
+            self.retry_after_s = max(self.retry_after_s or 0.0, delay_s)
         if not self.work.program.is_fan_out:
             self.rows.data[row] = encode(stored)
         self.rows.status[row] = FAILED
@@ -139,6 +151,9 @@ class Recorder:
         self.n_failed += 1
         is_final = not may_retry or self.attempt > self.work.program.retries
         self.is_stopped |= is_final and self.work.program.stops_on_error
+        if self.log is not None:
+            failed = FailedRow(self.rows.data[row], stored["error"], may_retry, delay_s, tuple(self.secrets))
+            self.log.failed(row, failed, duration_us)
 
     def _shown(self, error: str, scope: ItemContext) -> str:
         """An error text as rows keep it: without secrets, valid Unicode, and not too long."""

@@ -18,6 +18,7 @@ from attune_ray.actions.python import Kind
 from attune_ray.dispatch.worker.attempt import Recorder, Summary
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.reuse import recording
+from attune_ray.dispatch.worker.row_log import RowLog
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
 from attune_ray.errors import ActionTimeoutError
@@ -44,6 +45,7 @@ class Order:
         width: items at once, for async and blocking actions; others run one after the other.
         budget_s: seconds after which no further item is started; the first always is.
         now_s: seconds since 1970 when it was sent, for a task with ``cache``.
+        log: a name for the file of its rows, where it runs in a worker that may die.
     """
 
     indexes: range | tuple[int, ...]
@@ -51,13 +53,18 @@ class Order:
     width: int = 1
     budget_s: float = math.inf
     now_s: float = 0.0
+    log: str = ""
 
 
-def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
-    """Run some items of a task in this process, from a thread without an event loop."""
+def run_chunk(work: Work, order: Order, log: RowLog | None = None) -> tuple[Summary, Rows]:
+    """Run some items of a task in this process, from a thread without an event loop.
+
+    Args:
+        log: is told of every row as it ends.
+    """
     if work.action.kind is not Kind.SYNC:
-        return _loop().run_until_complete(_run_watched(work, order))
-    recorder, scopes = _opened(work, order, in_turn=True)
+        return _loop().run_until_complete(_run_watched(work, order, log))
+    recorder, scopes = _opened(work, order, log, in_turn=True)
     began = time.perf_counter()
     deadline_ns = time.perf_counter_ns() + int(min(order.budget_s, _LONGEST_S) * 1e9)
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
@@ -65,13 +72,16 @@ def run_chunk(work: Work, order: Order) -> tuple[Summary, Rows]:
     return _finished(recorder, began)
 
 
-async def run_chunk_async(work: Work, order: Order, *, stops: _Faults = _OUR_STOPS) -> tuple[Summary, Rows]:
+async def run_chunk_async(
+    work: Work, order: Order, log: RowLog | None = None, *, stops: _Faults = _OUR_STOPS
+) -> tuple[Summary, Rows]:
     """The same inside a running event loop: up to ``width`` items at once, started in the order of their indexes.
 
     Args:
+        log: is told of every row as it ends.
         stops: what ends the chunk when it is raised; anything else is the outcome of an item.
     """
-    recorder, scopes = _opened(work, order)
+    recorder, scopes = _opened(work, order, log)
     began = time.perf_counter()
     scopes = _until(scopes, began + order.budget_s)
     width = max(1, min(order.width, len(order.indexes)))
@@ -83,14 +93,14 @@ async def run_chunk_async(work: Work, order: Order, *, stops: _Faults = _OUR_STO
     return _finished(recorder, began)
 
 
-async def _run_watched(work: Work, order: Order) -> tuple[Summary, Rows]:
+async def _run_watched(work: Work, order: Order, log: RowLog | None) -> tuple[Summary, Rows]:
     """As ``run_chunk_async``, and an item that holds up the loop itself beyond its timeout is ended too."""
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
         if watch is None or work.program.timeout_s is None:
-            return await run_chunk_async(work, order, stops=())
+            return await run_chunk_async(work, order, log, stops=())
         beat = asyncio.create_task(_beat(watch, work.program.timeout_s / 4))
         try:
-            return await run_chunk_async(work, order, stops=())
+            return await run_chunk_async(work, order, log, stops=())
         finally:
             beat.cancel()
 
@@ -103,10 +113,13 @@ async def _beat(watch: Watch, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-def _opened(work: Work, order: Order, *, in_turn: bool = False) -> tuple[Recorder, _Scopes]:
+def _opened(work: Work, order: Order, log: RowLog | None, *, in_turn: bool = False) -> tuple[Recorder, _Scopes]:
     """What collects the rows of a chunk, and its items that are to be run."""
     scopes = (_scopes_in_turn if in_turn else _scopes)(work, order.indexes)
     recorder, scopes = recording(work, order.indexes, attempt=order.attempt, now_s=order.now_s, scopes=scopes)
+    recorder.log = log
+    if log is not None and in_turn:
+        log.in_turn()
     return recorder, scopes if work.action.execution is None else _informing(recorder, scopes)
 
 
@@ -152,6 +165,11 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadl
     """One item after the other: the loop whose every tenth of a microsecond counts (docs/decisions/0012)."""
     render, function, clock = recorder.work.input_of, recorder.work.action.function, time.perf_counter_ns
     watch = watch or Watch(timeout_s=math.inf, grace_s=math.inf)
+
+    def dying() -> None:
+        recorder.failed(row, scope, timed_out(recorder.work), (clock() - began) // 1000)
+
+    watch.dying = dying
     began = clock()
     for row, scope in scopes:
         try:
@@ -186,6 +204,8 @@ async def _run_lane(
     for row, scope in scopes:
         if recorder.is_stopped:
             return
+        if recorder.log is not None:
+            recorder.log.begun(row + 1)
         began = clock()
         timeout = asyncio.timeout(work.program.timeout_s)
         try:

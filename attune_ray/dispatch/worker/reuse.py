@@ -13,7 +13,6 @@ from attune_ray.dispatch.worker.attempt import Recorder, Summary, stored_output
 from attune_ray.dispatch.worker.encoding import canonical, decode, encode
 from attune_ray.dispatch.worker.known import Reuse
 from attune_ray.dispatch.worker.program import Work
-from attune_ray.dispatch.worker.rows import SUCCEEDED
 from attune_ray.errors import AttuneError, UnstorableResultError
 from attune_ray.expression import ItemContext
 
@@ -95,8 +94,7 @@ class _ReusingRecorder(Recorder):
             self.rows.data[row] = encode(known["data"] if "data" in known else known.get("stdout"))
         else:
             self.rows.data[row] = encode({**decode(stored), "cached": True})
-        self.rows.status[row] = SUCCEEDED
-        self.n_succeeded += 1
+        self._succeed(row, 0)
         self.n_cached += 1
 
     def returned(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 __all__ = ["Overrun", "Watch", "watching"]
@@ -22,13 +22,15 @@ class Watch:
     at when the current attempt began, and goes on for what is left of it.
     """
 
-    __slots__ = ("_grace_s", "_timeout_s", "began_ns", "killer")
+    __slots__ = ("_grace_s", "_timeout_s", "began_ns", "dying", "killer")
 
     def __init__(self, timeout_s: float, grace_s: float) -> None:
         self.began_ns: int | None = None
         """``time.perf_counter_ns()`` at the start of the attempt; None between attempts."""
         self.killer: threading.Timer | None = None
         """What ends the process unless the overrun attempt ends; ``end`` calls it off."""
+        self.dying: Callable[[], None] = _nothing
+        """Is called before the process is ended, in another thread than the attempt's."""
         self._timeout_s = timeout_s
         self._grace_s = grace_s
 
@@ -54,15 +56,25 @@ class Watch:
             return
         signal.setitimer(signal.ITIMER_REAL, self._timeout_s)
         if self.killer is None:
-            self.killer = threading.Timer(self._grace_s, _die)
+            self.killer = threading.Timer(self._grace_s, self._end)
             self.killer.daemon = True
             self.killer.start()
         raise Overrun
 
+    def _end(self) -> None:
+        """End a process whose action does not end; what it had ended is in its log, this attempt's overrun too."""
+        try:
+            self.dying()
+        finally:
+            _die()
+
 
 def _die() -> None:
-    """End a process whose action does not end: its chunk is lost, and split until the guilty item is alone."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _nothing() -> None:
+    """Nobody asks to be called."""
 
 
 @contextlib.contextmanager

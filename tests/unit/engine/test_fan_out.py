@@ -200,6 +200,60 @@ def test_a_lost_chunk_is_halved_until_the_guilty_item_is_alone() -> None:
     assert outcome(run) == "failed"
 
 
+def test_what_had_ended_when_the_worker_died_does_not_run_again() -> None:
+    """The item that was running is sent again alone, those that had not begun go on as they are."""
+    run = fan_out(n_items=8, shape=Shape(lanes=1, first_items=8))
+    run.lose("a", ended=(0, 1, 2), running=(3,))
+
+    assert sent(run)[1:] == [(4, 5, 6, 7)]
+    assert (held(run).n_succeeded, held(run).n_failed) == (3, 0)
+    run.chunk_done("a")
+    assert sent(run)[2:] == [(3,)]
+    run.lose("a", running=(3,))
+    commands = run.lose("a", running=(3,))
+    assert [tuple(order.chunk.items) for order in commands if isinstance(order, FailChunk)] == [(3,)]
+
+
+def test_of_items_that_ran_at_once_only_those_are_halved() -> None:
+    """One of them has killed the worker."""
+    run = fan_out(n_items=8, shape=Shape(lanes=1, first_items=8))
+    run.lose("a", ended=(4, 0), running=(1, 2, 3, 5))
+    run.chunk_done("a")
+    run.chunk_done("a")
+
+    assert sent(run)[1:] == [(6, 7), (1, 2), (3, 5)]
+
+
+def test_a_worker_that_dies_before_any_item_dies_of_all_of_them() -> None:
+    """Such a chunk is not cut: whatever kills it would kill its halves."""
+    run = fan_out(n_items=4, shape=Shape(lanes=1, first_items=4), max_crashes=2)
+    run.lose("a", running=())
+    commands = run.lose("a", running=())
+
+    assert sent(run) == [(0, 1, 2, 3)] * 2
+    assert [tuple(order.chunk.items) for order in commands if isinstance(order, FailChunk)] == [(0, 1, 2, 3)]
+
+
+def test_items_that_had_failed_when_the_worker_died_are_tried_again() -> None:
+    """As their retry says; the crash is none of their attempts."""
+    run = fan_out("retry: {count: 1}", n_items=4, shape=Shape(lanes=1, first_items=4))
+    run.lose("a", ended=(0, 1), retryable=(1,), running=(2,))
+    while any(isinstance(order, SubmitChunk) for order in run.open):
+        run.chunk_done("a")
+
+    assert [(tuple(chunk.items), chunk.attempt) for chunk in run.submitted[1:]] == [((3,), 1), ((1,), 2), ((2,), 1)]
+    assert (held(run).n_succeeded, outcome(run)) == (4, "succeeded")
+
+
+def test_after_a_stop_what_had_ended_counts_and_the_rest_is_left_out() -> None:
+    """Also where a worker was killed because the run is cancelled."""
+    run = fan_out("on_item_error: stop", n_items=6, shape=Shape(lanes=2, first_items=3))
+    run.chunk_done("a", failed=1)
+    run.lose("a", ended=(3, 4), running=(5,))
+
+    assert (held(run).n_succeeded, held(run).n_failed, held(run).n_left_out) == (4, 1, 1)
+
+
 def test_a_crash_spends_no_attempt_of_the_author() -> None:
     """Items that are tried again keep their number of the attempt through a crash, alone or in a chunk."""
     run = fan_out("retry: {count: 1}", n_items=6, shape=Shape(lanes=1, first_items=6))
