@@ -28,6 +28,14 @@ def hold(pipe: str) -> None:
     time.sleep(3600)
 
 
+@attune_ray.action("control.hold_one")
+def hold_one(pipe: str, x: int) -> int:
+    """Return at once, but for one item."""
+    if x == 3:
+        hold(pipe)
+    return x
+
+
 @attune_ray.action("control.hold_async")
 async def hold_async(pipe: str) -> None:
     """The same in the worker's loop."""
@@ -44,7 +52,7 @@ def note(file: str, x: int) -> int:
     return x * x
 
 
-ALL = (hold, hold_async, note)
+ALL = (hold, hold_async, hold_one, note)
 
 
 @pytest.fixture
@@ -96,6 +104,25 @@ def test_the_policy_of_the_workflow_stops_what_runs_on_ray(make_ray_engine: Call
     assert view is not None
     assert (view["total_count"], view["succeeded_count"], view["failed_count"]) == (4, 0, 0)
     assert list(view["results"]) == [None] * 4
+
+
+def test_items_that_had_ended_keep_their_results_when_their_worker_is_killed(
+    make_ray_engine: Callable[..., Engine], pipe: Path
+) -> None:
+    """Those of the same chunk as the one that had to be stopped."""
+    task = {
+        "name": "t",
+        "action": "control.hold_one",
+        "with_items": list(range(6)),
+        "concurrency": 1,
+        "input": {"pipe": str(pipe), "x": "{{ item }}"},
+    }
+    result = cancelled_when_told(make_ray_engine(*ALL), json.dumps({"tasks": [task]}), pipe, running=True)
+    view = result.task("t").result
+
+    assert view is not None
+    assert (result.status, view["succeeded_count"], view["failed_count"]) == ("cancelled", 3, 0)
+    assert list(view["results"]) == [0, 1, 2, None, None, None]
 
 
 def test_a_cancel_goes_down_to_what_a_sub_workflow_runs_on_ray(
