@@ -7,15 +7,12 @@ from typing import Any
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.snapshot import Snapshot
-from attune_ray.dispatch.worker.stored import Entry, LocalRows, RayBytes, RayRows, RowSource
+from attune_ray.dispatch.worker.stored import IN_PLACE_BYTES, Entry, LocalRows, RayBytes, RayRows, RowSource
 from attune_ray.errors import EngineError
 from attune_ray.expression import References
 from attune_ray.ports import RunContext
 
-__all__ = ["IN_PLACE_BYTES", "ContextStore"]
-
-IN_PLACE_BYTES = 16 * 1024
-"""Encoded values below this travel within the snapshot: an object of their own would cost more (a put is ~1 ms)."""
+__all__ = ["ContextStore"]
 
 _Put = Callable[[Any], Any]
 

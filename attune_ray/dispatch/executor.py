@@ -69,10 +69,13 @@ class RayExecutor(KeepsResults):
         if asked is not None:
             slots = await self._slots(asked)
         spec = self._spec(order, program)
-        n_items, items_ref, work = await _make_items(spec, options) if program.is_fan_out else (1, None, spec)
+        (n_items, n_decoded), items_ref, work = (
+            await _make_items(spec, options) if program.is_fan_out else ((1, 0), None, spec)
+        )
         return _HeldOnRay(
             program=program,
             n_items=n_items,
+            bytes_decoded=n_decoded,
             shape=shape_of(order, self.settings.fan_out, slots),
             work=work,
             items=items_ref,
@@ -170,8 +173,8 @@ class RayExecutor(KeepsResults):
         return slots
 
 
-async def _make_items(spec: Any, options: dict[str, Any]) -> tuple[int, Any, Any]:
-    """Have a worker make the items of a fan-out: their number, and where they and the spec are."""
+async def _make_items(spec: Any, options: dict[str, Any]) -> tuple[tuple[int, int], Any, Any]:
+    """Have a worker make the items of a fan-out: how many, what it decoded for that; and references."""
     answer, items_ref, spec_ref = await _answered(_with(_remote().make_items, options).remote(spec))
     if isinstance(answer, AttuneError):
         raise answer

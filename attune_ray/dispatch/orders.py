@@ -30,6 +30,7 @@ class Held:
     Attributes:
         work: what its chunks are run with; the executor's own.
         items: the items themselves, or a reference to them; None for a plain task.
+        bytes_decoded: of context, by who made the items; the first chunk tells of them.
         results: where those of its calls are kept, if its task has ``cache``.
     """
 
@@ -38,6 +39,7 @@ class Held:
     shape: Shape
     work: Any
     items: Any
+    bytes_decoded: int = 0
     results: ResultCache | None = None
     parts: list[Part] = field(default_factory=list)
     n_succeeded: int = 0
@@ -59,7 +61,8 @@ class Held:
         self.n_failed += failed_for_good(chunk, summary.n_succeeded, summary.n_failed)
         if self.results is not None and self.program.cache_ttl_s is not None and summary.fresh:
             self.results.keep(self.program.action, summary.fresh, ttl_s=self.program.cache_ttl_s)
-        return report_of(summary)
+        n_decoded, self.bytes_decoded = self.bytes_decoded + summary.context_bytes_decoded, 0
+        return report_of(replace(summary, context_bytes_decoded=n_decoded))
 
     def result(self, *, succeeded: bool, cancelled: bool) -> PlainResult | FanOutResult:
         """The result of the task run, whose chunks have all ended."""

@@ -118,9 +118,14 @@ def _make_items(spec: Spec) -> tuple[bytes, Any, Spec]:
     """Make the items of a fan-out.
 
     Returns:
-        Their number or an error, for ``answer_of``; themselves; and the spec, as an object that chunks refer to.
+        For ``answer_of``: their number and the bytes of context that they made this process decode, or an error;
+        themselves; and the spec, as an object that chunks refer to.
     """
-    answer, items = _begun(spec).make_items(spec)
+    process = _begun(spec)
+    before = process.cache.bytes_decoded
+    answer, items = process.make_items(spec)
+    if not isinstance(answer, AttuneError):
+        answer = answer, process.cache.bytes_decoded - before
     return pickle.dumps(answer), items, spec
 
 

@@ -6,6 +6,7 @@ from attune_ray.expression.template import (
     Template,
     compile_condition,
     compile_expression,
+    compile_items,
     compile_text,
     compile_value,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "WorkflowContext",
     "compile_condition",
     "compile_expression",
+    "compile_items",
     "compile_text",
     "compile_value",
     "to_text",

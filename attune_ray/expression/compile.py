@@ -117,9 +117,9 @@ class Code:
 
     def body(self, kind: Kind, parsed: Parsed) -> ast.expr:
         """The value of the whole."""
-        if kind != "condition":
-            return self._part(parsed)
-        if isinstance(parsed, Expression):
+        if kind == "items" and isinstance(parsed, Expression):
+            return self._leaf(parsed, handed_out_by="as_items")
+        if kind == "condition" and isinstance(parsed, Expression):
             return syntax.negated(self.expression(parsed), 1, times=2)
         return self._part(parsed)
 
@@ -164,14 +164,14 @@ class Code:
         fits = syntax.compare(length, ast.LtE(), syntax.name("LIMIT", 1), 1)
         return syntax.conditional(fits, syntax.name("v", 1), syntax.call("too_long", line=1), 1)
 
-    def _leaf(self, expression: Expression) -> ast.expr:
+    def _leaf(self, expression: Expression, *, handed_out_by: str = "plain") -> ast.expr:
         """A pure expression: its value, lazy lists made plain."""
         value = self.expression(expression)
         if isinstance(expression.node, _PLAIN_NODES):
             return value
         line, found = value.lineno, syntax.name("v", value.lineno)
         is_core = syntax.compare(syntax.class_of(value, line), ast.In(), syntax.name("CORE", line), line)
-        return syntax.conditional(is_core, found, syntax.call("plain", found, line=line), line)
+        return syntax.conditional(is_core, found, syntax.call(handed_out_by, found, line=line), line)
 
     def expression(self, expression: Expression) -> ast.expr:
         """The value of one expression."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # few texts have `{% %}`, and running those needs all of Jinj
 
 __all__ = ["Fixed", "Kind", "Mixed", "Parsed", "Reader", "Word"]
 
-Kind = Literal["value", "condition", "expression"]
+Kind = Literal["value", "items", "condition", "expression"]
 
 
 @final
@@ -61,7 +61,7 @@ class Reader:
         """
         try:
             match kind:
-                case "value":
+                case "value" | "items":
                     return self._value(source, path)
                 case "condition":
                     return self._condition(source, path)

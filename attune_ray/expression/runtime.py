@@ -6,7 +6,7 @@ from uuid import UUID, uuid5
 
 from attune_ray.expression.context import ItemContext
 from attune_ray.expression.fault import LIMIT, Fault, Missing, kind
-from attune_ray.expression.text import plain, text_of
+from attune_ray.expression.text import as_items, plain, text_of
 
 __all__ = ["NAMES", "result_of", "uuid_of", "word"]
 
@@ -71,6 +71,7 @@ NAMES: Final[dict[str, Any]] = {
     "TEXTS": frozenset({str, int}),  # what an f-string writes as the language does
     "default": _default,
     "is_defined": _is_defined,
+    "as_items": as_items,
     "plain": plain,
     "result_of": result_of,
     "text_key": _text_key,

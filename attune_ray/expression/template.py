@@ -9,7 +9,7 @@ from attune_ray.expression.context import ItemContext
 from attune_ray.expression.reader import Fixed, Kind, Reader
 from attune_ray.expression.references import References
 
-__all__ = ["Template", "compile_condition", "compile_expression", "compile_text", "compile_value"]
+__all__ = ["Template", "compile_condition", "compile_expression", "compile_items", "compile_text", "compile_value"]
 
 _MAX_CACHED_BYTES = 64 * 1024  # of a value with its templates; larger ones are compiled where they are used
 
@@ -92,6 +92,15 @@ def compile_value(value: Any, *, path: str = "") -> Template:
         ExpressionSyntaxError: an expression in it is wrong; names its path and offset.
     """
     return _compiled("value", value, path)
+
+
+def compile_items(value: Any, *, path: str = "") -> Template:
+    """The items of a fan-out: as `compile_value`, but a lazy list that is the whole of them stays one.
+
+    Raises:
+        ExpressionSyntaxError: an expression in it is wrong.
+    """
+    return _compiled("items", value, path)
 
 
 def compile_text(text: str, *, path: str = "") -> Template:

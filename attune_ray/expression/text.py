@@ -10,7 +10,7 @@ from attune_ray.errors import EvaluationError
 from attune_ray.expression.context import LazyList
 from attune_ray.expression.fault import LIMIT, Fault, kind
 
-__all__ = ["n_elements", "plain", "require_bounded", "text_of", "to_text", "truthy"]
+__all__ = ["as_items", "n_elements", "plain", "require_bounded", "text_of", "to_text", "truthy"]
 
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _MAX_NODES: Final = LIMIT // 2
@@ -72,8 +72,11 @@ def truthy(value: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """A value as it is handed out: a lazy list as a list, a foreign mapping as an object, all else as it is."""
-    if isinstance(value, LazyList):
-        return list(value)
+    return list(value) if isinstance(value, LazyList) else as_items(value)
+
+
+def as_items(value: Any) -> Any:
+    """A value as the items of a fan-out: a lazy list stays one, so that it can be read where the items run."""
     return dict(value) if isinstance(value, Mapping) and not isinstance(value, dict) else value
 
 

@@ -50,6 +50,12 @@ def remote(x: int) -> None:
     """Does nothing, on a worker."""
 
 
+@action("heap.kilobyte")
+def kilobyte(x: int) -> dict[str, Any]:
+    """About a kilobyte, on a worker."""
+    return {"x": x, "filler": "x" * 1_000}
+
+
 @action("heap.inline", inline=True)
 def inline(x: int) -> None:
     """Does nothing, in the coordinator's own loop."""
@@ -173,6 +179,29 @@ def warm_on_ray(make_ray_engine: Callable[..., Engine]) -> Engine:
 def test_a_fan_out_on_ray_leaves_its_items_and_results_there(warm_on_ray: Engine, n_items: int) -> None:
     """The same limit for 10 and for 100,000 items: 40 bytes for each of them, Ray's own driver included."""
     assert warm_on_ray.run(FAN_OUT.replace("REF", "heap.remote"), {"n": n_items}).status == "completed"
+
+
+CHAIN = """
+parameters: {n: {type: integer}}
+tasks:
+  - {name: first, action: heap.kilobyte, with_items: "{{ range(parameters.n) }}", input: {x: "{{ item }}"}}
+  - {name: second, action: heap.kilobyte, with_items: "{{ task.first.results }}", input: {x: "{{ item.x }}"}}
+"""
+
+
+@pytest.fixture
+def warm_chain(make_ray_engine: Callable[..., Engine]) -> Engine:
+    """An engine that has run a fan-out over the results of another."""
+    engine = make_ray_engine(kilobyte)
+    engine.run(CHAIN, {"n": 10})
+    return engine
+
+
+@pytest.mark.ray
+@pytest.mark.limit_memory("5 MB")
+def test_items_of_an_earlier_fan_out_stay_where_they_are(warm_chain: Engine) -> None:
+    """Two times 10,000 results of a kilobyte, of which the coordinator holds references alone."""
+    assert warm_chain.run(CHAIN, {"n": 10_000}).task("second").stats.n_failed == 0
 
 
 def context(n_results: int) -> RunContext:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from attune_ray.dispatch.worker.arrow_rows import columns_of, values_of
 from attune_ray.errors import ActionError, UnstorableResultError
 from attune_ray.expression import LazyList
 
-__all__ = ["canonical", "decode", "encode"]
+__all__ = ["canonical", "decode", "decode_all", "encode"]
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _CUT = _OPTIONS | orjson.OPT_APPEND_NEWLINE
@@ -46,6 +47,12 @@ def canonical(value: Any) -> bytes:
 def decode(encoded: Any) -> Any:
     """The value of JSON bytes, or of any buffer of them, which is not copied."""
     return orjson.loads(encoded)
+
+
+def decode_all(encoded: Iterable[bytes | None]) -> list[Any]:
+    """The values of many texts, in one call; None where there is no text."""
+    found: list[Any] = decode(b"".join((b"[", b",".join(b"null" if text is None else text for text in encoded), b"]")))
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,8 @@ from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import EncodedItems, Items, as_items
 from attune_ray.dispatch.worker.known import Reuse
 from attune_ray.dispatch.worker.native import Columns
+from attune_ray.dispatch.worker.result_items import ResultItems
+from attune_ray.dispatch.worker.results import ResultList
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.sources import FileItems, open_source
 from attune_ray.dispatch.worker.table_items import ItemBatches, TableItems
@@ -20,6 +22,7 @@ from attune_ray.expression import (
     Template,
     WorkflowContext,
     compile_condition,
+    compile_items,
     compile_text,
     compile_value,
 )
@@ -196,10 +199,12 @@ def encode_items(program: Program, open_context: OpenContext) -> Items:
     source = program.with_items if isinstance(program.with_items, ItemSource) else None
     written = program.with_items if source is None else source.source
     listed = list(written) if isinstance(written, tuple) else written
-    template = compile_value(listed, path="with_items" if source is None else "with_items.source")
+    template = compile_items(listed, path="with_items" if source is None else "with_items.source")
     value = template.render(open_context(template.references).for_task())
     if source is not None:
         return open_source(source, value, program.batch_size)
     if isinstance(value, Columns):
         return TableItems(value.table, program.batch_size)
+    if isinstance(value, ResultList) and program.batch_size is None:
+        return ResultItems(value.parts, len(value))
     return EncodedItems.of(as_items(value, program.batch_size))

@@ -1,12 +1,13 @@
 """Results of ended tasks, and what expressions see of them (LANGUAGE §5)."""
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
-from attune_ray.dispatch.worker.encoding import decode
+from attune_ray.dispatch.worker.encoding import decode, decode_all
 from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.native import Columns
 from attune_ray.dispatch.worker.rows import AnyRows
@@ -14,7 +15,10 @@ from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
 from attune_ray.expression import LazyList
 
-__all__ = ["FailedItems", "FanOutResult", "FanOutView", "Part", "PlainResult", "ResultList", "TaskView"]
+__all__ = ["FailedItems", "FanOutResult", "FanOutView", "Part", "PlainResult", "ResultList", "RowCache", "TaskView"]
+
+_MAPPED = 4
+"""Chunks of a list of results that stay mapped: neighbours are mostly read together."""
 
 
 class TaskView(dict[str, Any]):
@@ -85,6 +89,10 @@ class Part:
     items: range | tuple[int, ...]
     source: RowSource
 
+    def detached(self) -> "Part":
+        """The same in this process's memory."""
+        return Part(self.items, LocalRows(self.source.open().detached()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FanOutResult:
@@ -105,9 +113,9 @@ class FanOutResult:
     cancelled: bool = False
     max_failed_items: int = 1_000
 
-    def view(self) -> FanOutView:
-        """Counts at once, lists when they are read."""
-        results = ResultList(self.parts, self.n_items)
+    def view(self, cache: "RowCache | None" = None) -> FanOutView:
+        """Counts at once, lists when they are read; what they decode is kept in the cache."""
+        results = ResultList(self.parts, self.n_items, cache)
         view = FanOutView(
             results=results,
             total_count=self.n_items,
@@ -125,7 +133,7 @@ class FanOutResult:
 
     def detached(self) -> "FanOutResult":
         """The same in this process's memory."""
-        parts = tuple(Part(part.items, LocalRows(part.source.open().detached())) for part in self.parts)
+        parts = tuple(part.detached() for part in self.parts)
         return replace(self, parts=parts, items=self.open_items().detached())
 
     def open_items(self) -> Items:
@@ -134,18 +142,27 @@ class FanOutResult:
         return found
 
 
+class RowCache(Protocol):
+    """Keeps decoded rows, so that each is decoded once in its process."""
+
+    def rows(self, key: bytes | None, rows: range, read: Callable[[int, int], list[bytes | None]]) -> list[Any]:
+        """The decoded values of some rows of a source; ``read`` gives the texts of those that are not known."""
+
+
 class ResultList(LazyList):
     """The data of the items of a fan-out in item order, null where an item failed or did not run.
 
-    Rows are mapped and decoded when they are read: one element decodes one row; walking it decodes all, once.
+    Rows are mapped and decoded when they are read: one element decodes one row; walking it decodes all, once. A few
+    chunks at a time stay mapped: what is mapped cannot leave the object store, and the whole may not fit in.
     """
 
-    __slots__ = ("__dict__", "_n_items", "_opened", "_parts")
+    __slots__ = ("__dict__", "_cache", "_n_items", "_opened", "parts")
 
-    def __init__(self, parts: Sequence[Part], n_items: int) -> None:
-        self._parts = tuple(parts)
+    def __init__(self, parts: Sequence[Part], n_items: int, cache: RowCache | None = None) -> None:
+        self.parts = tuple(parts)
         self._n_items = n_items
-        self._opened: dict[int, AnyRows] = {}
+        self._cache = cache
+        self._opened: OrderedDict[int, AnyRows] = OrderedDict()
 
     def __len__(self) -> int:
         return self._n_items
@@ -156,7 +173,8 @@ class ResultList(LazyList):
     def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(self._n_items))]
+            indexes = range(*index.indices(self._n_items))
+            return self.between(indexes.start, indexes.stop) if indexes.step == 1 else [self[at] for at in indexes]
         if not -self._n_items <= index < self._n_items:
             raise IndexError(f"index {index} is out of range: there are {self._n_items}")
         return self._read(index % self._n_items)
@@ -177,33 +195,47 @@ class ResultList(LazyList):
         superseded = self._retried
         found = [
             (index, error)
-            for number, part in enumerate(self._parts)
+            for number in range(len(self.parts))
             for index, error in self._rows(number).failures()
             if superseded.get(index, (number, 0))[0] == number
         ]
         return sorted(found)[:most]
 
+    def between(self, start: int, stop: int) -> list[Any]:
+        """The values from one index up to another, which opens only the chunks that have them."""
+        values: list[Any] = [None] * max(0, stop - start)
+        starts, numbers = self._ranges
+        for place in range(max(0, bisect.bisect_right(starts, start) - 1), bisect.bisect_left(starts, stop)):
+            items = self.parts[numbers[place]].items
+            first, last = max(start, starts[place]), min(stop, starts[place] + len(items))
+            if first < last:
+                rows = range(first - starts[place], last - starts[place])
+                values[first - start : last - start] = self._decoded(numbers[place], rows)
+        for index in self._retried.keys() & range(start, stop):
+            number, row = self._retried[index]
+            values[index - start] = self._decoded(number, range(row, row + 1))[0]
+        return values
+
     @cached_property
     def _values(self) -> list[Any]:
-        values: list[Any] = [None] * self._n_items
-        for number, part in enumerate(self._parts):
-            rows = self._rows(number).values()
-            if isinstance(part.items, range):
-                values[part.items.start : part.items.start + len(rows)] = rows
-            else:
-                for index, value in zip(part.items, rows, strict=False):
-                    values[index] = value
-        return values
+        return self.between(0, self._n_items)
 
     def _read(self, index: int) -> Any:
         if "_values" in self.__dict__:
             return self._values[index]
         place = self._retried.get(index) or self._in_ranges(index)
-        return None if place is None else self._rows(place[0]).value(place[1])
+        return None if place is None else self._decoded(place[0], range(place[1], place[1] + 1))[0]
+
+    def _decoded(self, number: int, rows: range) -> list[Any]:
+        if self._cache is not None:
+            return self._cache.rows(self.parts[number].source.key, rows, lambda *some: self._rows(number).texts(*some))
+        return decode_all(self._rows(number).texts(rows.start, rows.stop))
 
     def _rows(self, number: int) -> AnyRows:
         if number not in self._opened:
-            self._opened[number] = self._parts[number].source.open()
+            self._opened[number] = self.parts[number].source.open()
+            if len(self._opened) > _MAPPED:
+                self._opened.popitem(last=False)
         return self._opened[number]
 
     @cached_property
@@ -211,7 +243,7 @@ class ResultList(LazyList):
         """Part and row of the items that were tried again, by the last attempt."""
         return {
             index: (number, row)
-            for number, part in enumerate(self._parts)
+            for number, part in enumerate(self.parts)
             if not isinstance(part.items, range)
             for row, index in enumerate(part.items)
         }
@@ -220,14 +252,14 @@ class ResultList(LazyList):
     def _ranges(self) -> tuple[list[int], list[int]]:
         """First items of the parts that are ranges, ascending, and the parts' numbers."""
         found = sorted(
-            (part.items.start, number) for number, part in enumerate(self._parts) if isinstance(part.items, range)
+            (part.items.start, number) for number, part in enumerate(self.parts) if isinstance(part.items, range)
         )
         return [start for start, _ in found], [number for _, number in found]
 
     def _in_ranges(self, index: int) -> tuple[int, int] | None:
         starts, numbers = self._ranges
         place = bisect.bisect_right(starts, index) - 1
-        if place < 0 or index not in self._parts[numbers[place]].items:
+        if place < 0 or index not in self.parts[numbers[place]].items:
             return None
         return numbers[place], index - starts[place]
 

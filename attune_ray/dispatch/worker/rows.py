@@ -57,9 +57,9 @@ class Rows:
         value: Any = None if encoded is None else decode(encoded)
         return value if self.native is None else {**value, "data": view_of(self.native)}
 
-    def values(self) -> list[Any]:
-        """The decoded values of all rows."""
-        return [self.value(row) for row in range(len(self.data))]
+    def texts(self, start: int, stop: int) -> list[bytes | None]:
+        """The encoded values of some rows."""
+        return self.data[start:stop]
 
     def failures(self) -> list[tuple[int, str]]:
         """Index and error of each failed row."""
@@ -109,9 +109,10 @@ class BatchRows:
         encoded = self.batch.column("data")[row]
         return decode(memoryview(encoded.as_buffer())) if encoded.is_valid else None
 
-    def values(self) -> list[Any]:
-        """The decoded values of all rows."""
-        return [None if encoded is None else decode(encoded) for encoded in self.batch.column("data").to_pylist()]
+    def texts(self, start: int, stop: int) -> list[bytes | None]:
+        """The encoded values of some rows."""
+        found: list[bytes | None] = self.batch.column("data").slice(start, stop - start).to_pylist()
+        return found
 
     def failures(self) -> list[tuple[int, str]]:
         """Index and error of each failed row."""
@@ -121,7 +122,9 @@ class BatchRows:
     @property
     def n_bytes(self) -> int:
         """Bytes of the encoded values."""
-        return int(self.batch.column("data").nbytes)
+        import pyarrow.compute as pc  # noqa: PLC0415  heavy
+
+        return int(pc.sum(pc.binary_length(self.batch.column("data"))).as_py() or 0)
 
     def detached(self) -> "BatchRows":
         """The same in memory of this process, for when the object store is gone."""

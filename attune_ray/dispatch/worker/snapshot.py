@@ -1,10 +1,11 @@
 """The context of a task run as it travels: encoded values and references, opened lazily and once per process."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
+from attune_ray.dispatch.worker.encoding import decode_all
 from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import Entry
 from attune_ray.expression import References, WorkflowContext
@@ -46,25 +47,43 @@ class DecodedCache:
 
     def entry(self, entry: Entry) -> Any:
         """The decoded value of an entry."""
-        return self._get(entry.key) or self._keep(entry.key, entry.decode(), entry.n_bytes)
+        return self._once(b"entry", entry.key, entry.decode, lambda: entry.n_bytes)
 
     def view(self, result: PlainResult | FanOutResult) -> Any:
-        """The view of a task's result."""
+        """The view of a task's result; the rows of a fan-out are decoded when they are read."""
         if isinstance(result, FanOutResult):
-            return result.view()
-        key = result.source.key
-        return self._get(key) or self._keep(key, result.view(), result.source.open().n_bytes)
+            return result.view(self)
+        source = result.source
+        return self._once(b"view", source.key, result.view, lambda: source.open().n_bytes)
 
-    def _get(self, key: bytes | None) -> Any:
+    def rows(self, key: bytes | None, rows: range, read: Callable[[int, int], list[bytes | None]]) -> list[Any]:
+        """The decoded values of some rows of a fan-out's chunk; as of ``RowCache``."""
+        key = None if key is None else b"rows" + key  # equal texts have equal keys in place, whatever they are read as
+        known: dict[int, Any] = self._held[key][0] if self._has(key) else {}
+        missing = [row for row in rows if row not in known]
+        if missing:
+            texts = read(rows.start, rows.stop)
+            found = [texts[row - rows.start] for row in missing]
+            known |= zip(missing, decode_all(found), strict=True)
+            self._keep(key, known, sum(len(text) for text in found if text is not None))
+        return [known[row] for row in rows]
+
+    def _once(self, kind: bytes, key: bytes | None, decode: Callable[[], Any], n_bytes: Callable[[], int]) -> Any:
+        key = None if key is None else kind + key
+        return self._held[key][0] if self._has(key) else self._keep(key, decode(), n_bytes())
+
+    def _has(self, key: bytes | None) -> TypeGuard[bytes]:
         if key is None or key not in self._held:
-            return None
+            return False
         self._held.move_to_end(key)
-        return self._held[key][0]
+        return True
 
     def _keep(self, key: bytes | None, value: Any, n_bytes: int) -> Any:
+        """Count what was decoded now, and hold it beside what is held of the same object."""
         self.bytes_decoded += n_bytes
         if key is not None:
-            self._held[key] = (value, n_bytes)
+            held_bytes = self._held[key][1] if key in self._held else 0
+            self._held[key] = (value, held_bytes + n_bytes)
             self._held_bytes += n_bytes
             while self._held_bytes > self.max_bytes and len(self._held) > 1:
                 self._held_bytes -= self._held.popitem(last=False)[1][1]

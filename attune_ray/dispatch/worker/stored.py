@@ -3,13 +3,17 @@
 Everything here may travel to another process. A reference to an object never outlives its cluster.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from attune_ray.dispatch.worker.encoding import decode
 from attune_ray.dispatch.worker.rows import AnyRows, BatchRows, Rows
 
-__all__ = ["Entry", "LocalRows", "RayBytes", "RayRows", "RowSource", "fetch"]
+__all__ = ["IN_PLACE_BYTES", "Entry", "LocalRows", "RayBytes", "RayRows", "RowSource", "fetch"]
+
+IN_PLACE_BYTES = 16 * 1024
+"""Encoded values below this travel within the snapshot: an object of their own would cost more (a put is ~1 ms)."""
 
 
 def fetch(ref: Any) -> Any:
@@ -17,6 +21,15 @@ def fetch(ref: Any) -> Any:
     import ray  # noqa: PLC0415  a run without Ray never needs it
 
     return ray.get(ref)
+
+
+def _digest(*texts: bytes | None) -> bytes:
+    """What a small value is known by that travels in place, to every task run that reads it."""
+    found = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        found.update(b"-" if text is None else b"%d:" % len(text))
+        found.update(text or b"")
+    return found.digest()
 
 
 class RowSource(Protocol):
@@ -38,8 +51,8 @@ class LocalRows:
 
     @property
     def key(self) -> bytes | None:
-        """None: they travel with the value."""
-        return None
+        """A digest of small ones, which travel with the value to many a task run; None for others."""
+        return _digest(*self.rows.data) if isinstance(self.rows, Rows) and self.rows.n_bytes < IN_PLACE_BYTES else None
 
     def open(self) -> AnyRows:
         """The rows."""
@@ -79,8 +92,8 @@ class Entry:
 
     @property
     def key(self) -> bytes | None:
-        """The object's id, or None for a value in place."""
-        return bytes(self.encoded.ref.binary()) if isinstance(self.encoded, RayBytes) else None
+        """The object's id, or a digest of a value in place."""
+        return bytes(self.encoded.ref.binary()) if isinstance(self.encoded, RayBytes) else _digest(self.encoded)
 
     @property
     def n_bytes(self) -> int:

@@ -7,7 +7,7 @@ import pytest
 from attune_ray.actions import Output, action
 from attune_ray.actions.python import from_function
 from attune_ray.dispatch.worker.attempt import Recorder, failed_rows
-from attune_ray.dispatch.worker.encoding import decode
+from attune_ray.dispatch.worker.encoding import decode, decode_all
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.program import Program, Work, open_work
 from attune_ray.errors import (
@@ -78,7 +78,7 @@ def test_what_an_item_returns_is_its_data() -> None:
     found.returned(1, scope(2, 1), {"a": 1}, 5)
     found.returned(0, scope(1, 0), None, 6)
 
-    assert found.rows.values() == [None, {"a": 1}]
+    assert decode_all(found.rows.data) == [None, {"a": 1}]
     assert (found.rows.status, found.rows.duration_us) == ([0, 0], [6, 5])
     assert (found.summary(elapsed_s=1, worker="w").n_succeeded, found.n_failed) == (2, 0)
 
@@ -128,7 +128,7 @@ def test_an_item_s_output_is_its_data_or_else_its_text(output: Output, data: obj
 
     found.returned(0, scope(), output, 0)
 
-    assert found.rows.values()[0] == data
+    assert decode_all(found.rows.data)[0] == data
 
 
 @pytest.mark.parametrize("make", [plain, recorder])

@@ -11,6 +11,7 @@ from attune_ray.actions import Execution, action
 from attune_ray.actions.python import from_function
 from attune_ray.dispatch.worker.attempt import Summary
 from attune_ray.dispatch.worker.chunk import Order, run_chunk, run_chunk_async
+from attune_ray.dispatch.worker.encoding import decode_all
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.program import Program, Work, open_work
 from attune_ray.dispatch.worker.rows import Rows
@@ -82,7 +83,7 @@ def test_the_items_that_are_ordered_run(function: Callable[..., Any], indexes: r
     summary, rows = run(work_of(function, [0, 1, 2, 3, 4]), Order(indexes=indexes, width=2, attempt=3))
 
     expected = [None if index == 2 else index for index in indexes]
-    assert (rows.values(), list(rows.index), rows.attempt) == (expected, list(indexes), 3)
+    assert (decode_all(rows.data), list(rows.index), rows.attempt) == (expected, list(indexes), 3)
     assert (summary.n_succeeded, summary.n_failed) == (len(indexes) - expected.count(None), expected.count(None))
     assert summary.elapsed_s > 0
     assert ":" in summary.worker
@@ -93,7 +94,7 @@ def test_after_its_time_a_chunk_starts_nothing_more(function: Callable[..., Any]
     """But the first item always."""
     _, rows = run(work_of(function, [0, 1, 3]), Order(indexes=range(3), budget_s=0))
 
-    assert rows.values() == [0]
+    assert decode_all(rows.data) == [0]
 
 
 @EACH_KIND
@@ -101,7 +102,7 @@ def test_a_chunk_ends_at_an_item_that_failed_where_it_is_to_stop(function: Calla
     """Items after it have no row."""
     summary, rows = run(work_of(function, [0, 2, 3, 4], stops_on_error=True), Order(indexes=range(4)))
 
-    assert (rows.values(), summary.n_succeeded, summary.n_failed) == ([0, None], 1, 1)
+    assert (decode_all(rows.data), summary.n_succeeded, summary.n_failed) == ([0, None], 1, 1)
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 9])
@@ -121,7 +122,7 @@ async def test_never_more_async_items_run_at_once_than_the_width(width: int) -> 
 
     _, rows = await run_chunk_async(work_of(visit, list(range(9))), Order(indexes=range(9), width=width))
 
-    assert (rows.values(), most) == (list(range(9)), width)
+    assert (decode_all(rows.data), most) == (list(range(9)), width)
 
 
 async def test_a_cancelled_chunk_cancels_its_items() -> None:
@@ -160,7 +161,7 @@ async def test_an_item_that_cancels_itself_is_its_own_failure(width: int) -> Non
 
     _, rows = await run_chunk_async(work_of(cancel, [0, 1, 2, 3]), Order(indexes=range(4), width=width))
 
-    assert (rows.values(), rows.failures()) == ([0, None, 2, 3], [(1, "CancelledError: ")])
+    assert (decode_all(rows.data), rows.failures()) == ([0, None, 2, 3], [(1, "CancelledError: ")])
 
 
 def test_the_user_s_interrupt_is_nobody_s_result() -> None:
@@ -197,7 +198,7 @@ def test_an_async_item_that_overruns_fails_alone() -> None:
 
     _, rows = run(work_of(hang, [0, 1, 2], timeout_s=0.02), Order(indexes=range(3), width=1))
 
-    assert (rows.values(), rows.failures()) == ([0, None, 2], [(1, "Execution timed out after 0.02 seconds")])
+    assert (decode_all(rows.data), rows.failures()) == ([0, None, 2], [(1, "Execution timed out after 0.02 seconds")])
 
 
 @action("unit.told")
@@ -225,4 +226,4 @@ def test_an_action_that_asks_is_told_of_its_own_attempt(function: Callable[..., 
     work = work_of(function, [10, 11, 12], seed="run/t", permission_set_refs=("p.read",))
     _, rows = run(work, Order(indexes=range(1, 3), attempt=2, width=2))
 
-    assert rows.values() == [[11, "run/t/1/2", ["p.read"]], [12, "run/t/2/2", ["p.read"]]]
+    assert decode_all(rows.data) == [[11, "run/t/1/2", ["p.read"]], [12, "run/t/2/2", ["p.read"]]]

@@ -12,6 +12,7 @@ from attune_ray.actions import action
 from attune_ray.actions.python import from_function
 from attune_ray.dispatch.worker.attempt import Summary
 from attune_ray.dispatch.worker.chunk import Order, run_chunk, run_chunk_async
+from attune_ray.dispatch.worker.encoding import decode_all
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import Program, Work, open_work
@@ -100,7 +101,7 @@ def test_known_items_are_recorded_and_the_others_run(function: Callable[..., Any
     known = known_to(work_of(function, [1, 2, 7, 3]), 1, 3)
     summary, rows = run(work_of(function, [1, 2, 7, 3], known), Order(indexes=range(4), now_s=5))
 
-    assert rows.values() == [1, "k", None, "k"]
+    assert decode_all(rows.data) == [1, "k", None, "k"]
     assert (summary.n_succeeded, summary.n_failed, summary.n_cached) == (3, 1, 2)
     assert (list(summary.fresh.values()), dict(CALLS)) == (
         [b'{"exit_code":0,"duration_ms":0,"succeeded":true,"data":1}'],
@@ -125,7 +126,7 @@ def test_equal_items_of_one_process_run_once_one_after_the_other() -> None:
     again, _ = run(work, Order(indexes=range(2, 3), now_s=60))
 
     assert [(summary.n_cached, len(summary.fresh)) for summary, _ in found] == [(1, 1), (1, 0)]
-    assert [value for _, rows in found for value in rows.values()] == [16, 16, 16]
+    assert [value for _, rows in found for value in decode_all(rows.data)] == [16, 16, 16]
     assert (again.n_cached, CALLS[4]) == (0, 2)
 
 
@@ -136,7 +137,7 @@ def test_a_chunk_that_stops_records_nothing_behind_the_item_that_stopped_it() ->
 
     summary, rows = run(stopping, Order(indexes=range(4)))
 
-    assert (summary.n_succeeded, summary.n_failed, len(rows.status), rows.values()) == (1, 1, 2, ["k", None])
+    assert (summary.n_succeeded, summary.n_failed, len(rows.status), decode_all(rows.data)) == (1, 1, 2, ["k", None])
 
 
 def test_what_is_kept_is_bounded() -> None:
@@ -147,7 +148,7 @@ def test_what_is_kept_is_bounded() -> None:
 
     summary, rows = run(work, Order(indexes=range(3)))
 
-    assert (rows.values(), len(summary.fresh)) == ([1, 4, 9], 2)
+    assert (decode_all(rows.data), len(summary.fresh)) == ([1, 4, 9], 2)
 
 
 def test_a_digest_tells_actions_and_inputs_apart_and_never_holds_them() -> None:

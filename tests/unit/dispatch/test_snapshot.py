@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from attune_ray.dispatch import context_store
-from attune_ray.dispatch.context_store import IN_PLACE_BYTES, ContextStore
+from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.worker import stored
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews, open_context
-from attune_ray.dispatch.worker.stored import Entry, LocalRows, RayBytes, RayRows
+from attune_ray.dispatch.worker.stored import IN_PLACE_BYTES, Entry, LocalRows, RayBytes, RayRows
 from attune_ray.errors import EngineError
 from attune_ray.expression import References, compile_value
 from attune_ray.ports import RunContext
