@@ -16,6 +16,8 @@ MAX_YAML_CHARACTERS: Final = 1024 * 1024  # as of every YAML file: the parser ta
 _MAX_DEPTH = 64
 _MAX_ALIASED = 10_000
 _STORABLE_DEPTH = 200  # orjson writes 254 levels and reads 1,024: what was read must be written again
+_JSON_BLANKS = " \t\r\n"
+_JSON_STARTS = frozenset('{["-0123456789tfn')
 _TEXT_TAGS = {"!", "tag:yaml.org,2002:str"}
 _COLLECTION_TAGS = {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 
@@ -40,9 +42,12 @@ def _json(text: str) -> Any:
 
 def _jsonl(text: str) -> list[Any] | None:
     found = []
-    for line in text.split("\n"):
+    for line in text.split("\n"):  # up to ten million
+        bare = line.strip(_JSON_BLANKS)
+        if bare[:1] not in _JSON_STARTS:  # a refusal by the reader costs twenty times as much
+            continue
         try:
-            found.append(_from_json(line))
+            found.append(_from_json(bare))
         except ValueError:
             continue
     return found or None
@@ -50,7 +55,7 @@ def _jsonl(text: str) -> list[Any] | None:
 
 def _from_json(text: str) -> Any:
     value = orjson.loads(text)
-    if text.count("[") + text.count("{") > _STORABLE_DEPTH and _depth(value) > _STORABLE_DEPTH:
+    if len(text) > _STORABLE_DEPTH and text.count("[") + text.count("{") > _STORABLE_DEPTH < _depth(value):
         raise ValueError("nested too deep")
     return value
 

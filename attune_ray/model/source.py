@@ -25,6 +25,7 @@ MAX_DEPTH = 64
 MAX_ALIASED_NODES = 10_000
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_JSON_START = re.compile(r"(?:\s|#.*\n)*(?=[\[{])")  # editors are told of the schema by a comment
 _SURROGATE_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")  # the anchor and the tag before a scalar
 _BLANK_ESCAPES = {"\\n", "\\t", "\\r", "\\v", "\\f", "\\ ", "\\_", "\\N", "\\L", "\\P", "\\\n"}
@@ -116,8 +117,8 @@ def compose(text: str, findings: Findings) -> Node | None:
         place = _place(text, unreadable.start(), findings.source)
         findings.error(place, "", f"the character U+{ord(unreadable[0]):04X} may not stand in YAML", hint="remove it")
         return None
-    if text.lstrip()[:1] in {"{", "["}:
-        text = _as_yaml(text)
+    if start := _JSON_START.match(text):
+        text = _as_yaml(text, start.end())
     composer = _Composer(text, findings)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
@@ -132,9 +133,8 @@ def compose(text: str, findings: Findings) -> Node | None:
     return composer.root
 
 
-def _as_yaml(text: str) -> str:
-    """JSON made readable as YAML: no tab before the first bracket, no escape that is one half of a character."""
-    start = len(text) - len(text.lstrip())
+def _as_yaml(text: str, start: int) -> str:
+    """JSON made readable as YAML: no tab before ``start``, its bracket; no escape that is one half of a character."""
 
     def joined(match: re.Match[str]) -> str:
         high, low = int(match[2], 16), int(match[3], 16)

@@ -15,6 +15,20 @@ output_map: {said: "{{ task.say.stdout }}", length: "{{ length(keystore.token) }
 """
 
 
+BROKEN = """
+import attune_ray
+from attune_ray.coordinator import Coordinator
+
+def end_task(self, command):
+    raise LookupError(f"no way on with {self.context.keystore}")
+
+Coordinator._end_task = end_task
+
+@attune_ray.action("t.any", inline=True)
+def any(): ...
+"""
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     """Writes a keystore file with a mode."""
@@ -107,3 +121,19 @@ def test_an_error_in_the_file_quotes_no_value(write: Callable[..., Path], text: 
 
     assert str(path) in told
     assert "hunter2" not in told
+
+
+def test_the_traceback_of_a_bug_is_told_without_secrets(write: Callable[..., Path], tmp_path: Path) -> None:
+    """What a developer needs is there: where it was raised, and what of its text is not secret."""
+    write("token: hunter22\n")
+    (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "flow.yaml").write_text("tasks: [{name: a, action: t.any}]")
+
+    arguments = ("run", "flow.yaml", "--actions", "broken.py", "--keystore", "keystore.yaml")
+    code, out, err = CommandLine(arguments, tmp_path).end()
+
+    assert code == 70
+    assert "this is a bug in attune_ray" in err
+    assert "in end_task" in err
+    assert "LookupError: no way on with {'token': '***'}" in err
+    assert "hunter22" not in out + err

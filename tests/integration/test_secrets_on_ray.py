@@ -13,6 +13,7 @@ from cli_driver import CommandLine
 pytestmark = pytest.mark.ray
 
 KEY, TOKEN, ITEM, WRITTEN = "Kq-keystore/value+9", "Tq-para'meter value9", "Iq-item-value-99", "Wq-written-value9"
+PRINTED = "Pq-printed-value9"
 ACTIONS = """
 import os
 import attune_ray
@@ -46,13 +47,24 @@ tasks:
   action: p.fails
   with_items: [{{t: {ITEM}}}, {{t: {ITEM}-2}}]
   input: {{token: "{{{{ item.t }}}}", mode: fail}}
+- name: prints
+  action: p.fails
+  with_items: [{{t: {PRINTED}}}]
+  input: {{token: "{{{{ item.t }}}}", mode: print}}
+  cache: {{ttl: 60}}
+- name: prints_again
+  action: p.fails
+  with_items: [{{t: {PRINTED}-2}}, {{t: {PRINTED}-2}}]
+  input: {{token: "{{{{ item.t }}}}", mode: print}}
 - {{name: written, action: p.fails, input: {{token: {WRITTEN}, mode: print}}}}
 - {{name: misfits, action: p.fails, input: {{token: "{{{{ keystore.api_key }}}}", mode: "{{{{ parameters.token }}}}"}}}}
 - {{name: shows, action: core.echo, input: {{message: "{{{{ task.written.stdout }}}}"}}}}
 - {{name: passes, action: p.fails, input: {{token: "{{{{ keystore.api_key }}}}", mode: print}}, next: [{{do: reads}}]}}
 - {{name: reads, action: t.raises, input: {{value: "{{{{ task.passes.stdout }}}}"}}}}
 - {{name: end, action: core.noop}}
-output_map: {{all: "{{{{ keystore.api_key }}}} {{{{ parameters.token }}}} {{{{ task.written.stdout }}}}"}}
+output_map:
+  all: "{{{{ keystore.api_key }}}} {{{{ parameters.token }}}} {{{{ task.written.stdout }}}}"
+  items: "{{{{ task.prints.results + task.prints_again.results }}}}"
 """
 SCRIPT = """
 read -r parameters
@@ -110,11 +122,11 @@ def test_no_secret_is_printed_or_logged(folder: Path, ray_folder: Path) -> None:
     files = [path for path in [*ray_folder.rglob("*"), *(folder / "memory").rglob("*")] if path.is_file()]
     assert any("worker" in path.name for path in files)
     assert any(path.name == "coordinator.bin" for path in files)
-    found = [(secret, "output") for secret in (KEY, TOKEN, ITEM, WRITTEN) if traces(secret, shown)]
+    found = [(secret, "output") for secret in (KEY, TOKEN, ITEM, WRITTEN, PRINTED) if traces(secret, shown)]
     found += [
         (secret, str(path))
         for path in files
-        for secret in (KEY, TOKEN, ITEM, WRITTEN)
+        for secret in (KEY, TOKEN, ITEM, WRITTEN, PRINTED)
         if traces(secret, path.read_bytes())
     ]
     assert found == []

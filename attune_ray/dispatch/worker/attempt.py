@@ -20,6 +20,7 @@ from attune_ray.errors import (
     UnstorableResultError,
 )
 from attune_ray.expression import ItemContext
+from attune_ray.values.secrets import Secrets
 
 __all__ = ["CANCELLED", "Recorder", "Summary", "cancelled_row", "failed_rows", "stored_output"]
 
@@ -27,7 +28,7 @@ _FINAL = (PermanentError, ExpressionError, UnstorableResultError)
 """Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
 _MAX_ERROR_CHARACTERS = 2_000
 _MAX_SECRETS = 1_000
-"""Texts of failed items that a chunk tells of: more items than that are never shown."""
+"""Of all items, that a chunk tells of: a bound of memory. An item's own error is masked by its own in any case."""
 CANCELLED: Mapping[str, Any] = {"succeeded": False, "cancelled": True, "error": "Execution cancelled by user"}
 """The stored result object of an attempt that was cancelled."""
 
@@ -42,7 +43,7 @@ class Summary:
         elapsed_s: seconds that the chunk took in its worker.
         worker: host and process id, as ``host:pid``.
         context_bytes_decoded: encoded bytes of context that this chunk made its process decode.
-        secrets: texts that failed items gave to parameters which are secret.
+        secrets: texts that items gave to parameters which are secret.
         n_cached: items whose results were known.
         fresh: digest → stored result object, of the calls of a task with ``cache`` that have succeeded.
     """
@@ -92,6 +93,8 @@ class Recorder:
     def returned(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
         """An action returned."""
         rows = self.rows
+        if self.work.takes_secrets:
+            self.learn(scope)
         try:
             if not self.is_fan_out or type(value) is Output:
                 self._record_output(row, scope, value, duration_us)
@@ -155,11 +158,16 @@ class Recorder:
             failed = FailedRow(self.rows.data[row], stored["error"], may_retry, delay_s, tuple(self.secrets))
             self.log.failed(row, failed, duration_us)
 
-    def _shown(self, error: str, scope: ItemContext) -> str:
-        """An error text as rows keep it: without secrets, valid Unicode, and not too long."""
+    def learn(self, scope: ItemContext) -> Secrets:
+        """What the action takes as secrets for an item; the coordinator is told, since results may hold them."""
         own = self.work.secrets_of(scope)
         if len(self.secrets) < _MAX_SECRETS:
             self.secrets |= own.texts
+        return own
+
+    def _shown(self, error: str, scope: ItemContext) -> str:
+        """An error text as rows keep it: without secrets, valid Unicode, and not too long."""
+        own = self.learn(scope)
         return _storable(own.mask(self.work.program.secrets.mask(error)))
 
     def _matches_on_error(self, scope: ItemContext, stored: dict[str, Any]) -> bool:

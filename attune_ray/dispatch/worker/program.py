@@ -91,6 +91,7 @@ class Work:
             ActionError where its item cannot be read.
         reuse: where results of earlier calls are found; None: every call is made.
         key: what identifies a call besides its action; None: its input does.
+        takes_secrets: the action's schema marks parameters as secret.
     """
 
     program: Program
@@ -101,6 +102,7 @@ class Work:
     items: Items | None
     reuse: Reuse | None = None
     key: Template | None = None
+    takes_secrets: bool = False
 
     def scopes(self, indexes: Sequence[int]) -> Iterator[tuple[int | None, ItemContext]]:
         """Index and context of each item; a plain task has one, without an index."""
@@ -111,14 +113,14 @@ class Work:
             yield index, self.context.for_item(item, index)
 
     def secrets_of(self, scope: ItemContext) -> Secrets:
-        """What the action takes as secrets, for an item whose attempt has failed: evaluated anew, which gives the same.
+        """What the action takes as secrets, for an item that has run: evaluated anew, which gives the same.
 
         The program's own secrets are not among them.
         """
-        schema = self.action.parameters
-        defaults = list(secret_defaults(schema))
-        if not defaults:
+        if not self.takes_secrets:
             return NO_SECRETS
+        schema = self.action.parameters
+        defaults = secret_defaults(schema)
         try:
             values = self.input_of(scope)
         except AttuneError:  # that is what has failed
@@ -160,6 +162,7 @@ def open_work(
         items=ItemBatches(items) if action.batch is not None and items is not None else items,
         reuse=reuse,
         key=key,
+        takes_secrets=any(True for _ in secret_defaults(action.parameters)),
     )
 
 

@@ -47,7 +47,7 @@ def _unknown(recorder: "_ReusingRecorder", reuse: Reuse, scopes: _Scopes) -> _Sc
             continue
         stored = None if digest is None else reuse.find(digest, recorder.now_s)
         if stored is not None:
-            recorder.reused(row, stored)
+            recorder.reused(row, scope, stored)
             continue
         if digest is not None:
             recorder.digests[row] = digest
@@ -87,8 +87,10 @@ class _ReusingRecorder(Recorder):
     n_fresh_bytes: int = 0
     n_cached: int = 0
 
-    def reused(self, row: int, stored: bytes) -> None:
+    def reused(self, row: int, scope: ItemContext, stored: bytes) -> None:
         """The call of a row was made before."""
+        if self.work.takes_secrets:
+            self.learn(scope)
         if self.work.program.is_fan_out:
             known = decode(stored)
             self.rows.data[row] = encode(known["data"] if "data" in known else known.get("stdout"))

@@ -63,6 +63,8 @@ def test_json_is_the_whole_text_or_its_last_line(text: str, value: Any) -> None:
         ('"a\u2028b"\n1', ["a\u2028b", 1]),
         ("null", [None]),
         ("oops\nagain", None),
+        (' \t[1]\n"a"\n-1\nfalse\n\x0c1\nnope\n{\n"b": 2\n}\n', [[1], "a", -1, False]),
+        ("[" * 201 + "]" * 201 + "\n[1]", [[1]]),
     ],
 )
 def test_jsonl_is_the_lines_that_are_json(text: str, value: Any) -> None:

@@ -214,6 +214,7 @@ def test_json_is_read_as_it_is() -> None:
 
     assert composed(json.dumps(value)).json() == value
     assert composed("\t" + json.dumps(value, indent="\t", separators=(",", ":"))).json() == value
+    assert composed("# $schema=x\n\n  # y\n" + json.dumps(value)).json() == value
 
 
 def test_half_a_character_in_json_is_an_error() -> None:
