@@ -13,7 +13,6 @@ from cli_driver import CommandLine
 pytestmark = pytest.mark.ray
 
 KEY, TOKEN, ITEM, WRITTEN = "Kq-keystore/value+9", "Tq-para'meter value9", "Iq-item-value-99", "Wq-written-value9"
-PRINTED = "Pq-printed-value9"
 ACTIONS = """
 import os
 import attune_ray
@@ -47,24 +46,24 @@ tasks:
   action: p.fails
   with_items: [{{t: {ITEM}}}, {{t: {ITEM}-2}}]
   input: {{token: "{{{{ item.t }}}}", mode: fail}}
-- name: prints
-  action: p.fails
-  with_items: [{{t: {PRINTED}}}]
-  input: {{token: "{{{{ item.t }}}}", mode: print}}
-  cache: {{ttl: 60}}
-- name: prints_again
-  action: p.fails
-  with_items: [{{t: {PRINTED}-2}}, {{t: {PRINTED}-2}}]
-  input: {{token: "{{{{ item.t }}}}", mode: print}}
 - {{name: written, action: p.fails, input: {{token: {WRITTEN}, mode: print}}}}
 - {{name: misfits, action: p.fails, input: {{token: "{{{{ keystore.api_key }}}}", mode: "{{{{ parameters.token }}}}"}}}}
 - {{name: shows, action: core.echo, input: {{message: "{{{{ task.written.stdout }}}}"}}}}
 - {{name: passes, action: p.fails, input: {{token: "{{{{ keystore.api_key }}}}", mode: print}}, next: [{{do: reads}}]}}
 - {{name: reads, action: t.raises, input: {{value: "{{{{ task.passes.stdout }}}}"}}}}
 - {{name: end, action: core.noop}}
-output_map:
-  all: "{{{{ keystore.api_key }}}} {{{{ parameters.token }}}} {{{{ task.written.stdout }}}}"
-  items: "{{{{ task.prints.results + task.prints_again.results }}}}"
+output_map: {{all: "{{{{ keystore.api_key }}}} {{{{ parameters.token }}}} {{{{ task.written.stdout }}}}"}}
+"""
+PRINTS = """
+tasks:
+- name: prints
+  action: p.fails
+  with_items: [{t: Pq-printed-1}, {t: Pq-printed-1}, {t: Pq-printed-2}]
+  input: {token: "{{ item.t }}", mode: print}
+  cache: {ttl: 60}
+- {name: again, action: p.fails, with_items: [{t: Pq-printed-3}], input: {token: "{{ item.t }}", mode: print}}
+- {name: plain, action: p.fails, input: {token: "{{ task.again.failed_count }}-Pq-printed-4", mode: print}}
+output_map: {items: "{{ task.prints.results + task.again.results }}", plain: "{{ task.plain.stdout }}"}
 """
 SCRIPT = """
 read -r parameters
@@ -122,11 +121,22 @@ def test_no_secret_is_printed_or_logged(folder: Path, ray_folder: Path) -> None:
     files = [path for path in [*ray_folder.rglob("*"), *(folder / "memory").rglob("*")] if path.is_file()]
     assert any("worker" in path.name for path in files)
     assert any(path.name == "coordinator.bin" for path in files)
-    found = [(secret, "output") for secret in (KEY, TOKEN, ITEM, WRITTEN, PRINTED) if traces(secret, shown)]
+    found = [(secret, "output") for secret in (KEY, TOKEN, ITEM, WRITTEN) if traces(secret, shown)]
     found += [
         (secret, str(path))
         for path in files
-        for secret in (KEY, TOKEN, ITEM, WRITTEN, PRINTED)
+        for secret in (KEY, TOKEN, ITEM, WRITTEN)
         if traces(secret, path.read_bytes())
     ]
     assert found == []
+
+
+def test_what_an_action_took_as_a_secret_is_not_printed_when_it_succeeds(folder: Path) -> None:
+    """A value that comes with an item is known to the action's schema alone, on the worker."""
+    (folder / "prints.yaml").write_text(PRINTS)
+
+    code, out, err = CommandLine(("run", "prints.yaml", "--pack", "p", "--num-cpus", "1"), folder).end()
+
+    assert code == 0
+    assert out.count("***") == 5
+    assert "Pq-printed" not in out + err
