@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -35,11 +35,12 @@ def failures(result: RunResult) -> Iterator[str]:
             yield from _failed_items(task)
 
 
-def warnings(result: RunResult) -> Iterator[str]:
-    """What went wrong without failing the run."""
-    for warning in result.warnings[:_MOST_WARNINGS]:
-        yield f"warning: {_line(result.secrets.mask(warning))}"
-    if (more := len(result.warnings) - _MOST_WARNINGS) > 0:
+def warnings(found: Iterable[str]) -> Iterator[str]:
+    """What is odd without failing the run, one line each; of many the first ones."""
+    listed = list(found)
+    for warning in listed[:_MOST_WARNINGS]:
+        yield f"warning: {_line(warning)}"
+    if (more := len(listed) - _MOST_WARNINGS) > 0:
         yield f"warning: and {more:,} more"
 
 

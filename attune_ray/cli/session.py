@@ -67,13 +67,16 @@ class Session:
             settings=self.settings if recording is None else replace(self.settings, recording=recording.settings),
             observers=observers,
         )
+        found = list(engine.warnings)
         if isinstance(workflow, str):
-            workflow = _known(engine, workflow)
+            workflow = _known(engine, workflow)  # its pack has told its warnings
+        else:
+            found += workflow.warnings
         interrupts = Interrupts(engine, view)
         with _logging_to(view), interrupts.caught(), engine, contextlib.closing(view):
             engine.plan(workflow)
-            for warning in engine.warnings:
-                view.say(f"warning: {harmless(str(warning))}")
+            for line in warnings(map(str, found)):
+                view.say(line)
             with recording or contextlib.nullcontext():
                 if self.settings.ray.address is not None:
                     engine.connect()  # a wrong address is the usage's fault, not that of a task
@@ -94,7 +97,7 @@ class Session:
             self._print_json(result.secrets.masked(result.result))
         elif not self.quiet:
             self._print(summary(result), view)
-            for line in warnings(result):
+            for line in warnings(map(result.secrets.mask, result.warnings)):
                 view.say(line)
         for line in failures(result):
             view.say(line)

@@ -56,6 +56,17 @@ def test_json_prints_the_result_object_alone(folder: Path) -> None:
     assert json.loads(out) == {"said": "Hello world", "succeeded": True}
 
 
+def test_what_is_odd_in_the_file_is_told_before_it_runs(folder: Path) -> None:
+    """A misspelt key would else be ignored silently."""
+    (folder / "odd.yaml").write_text("tasks: [{name: a, action: core.noop, dealy: 3}]")
+
+    code, _, err = call(folder, "run", "odd.yaml", "--quiet")
+
+    assert code == 0
+    assert "warning: odd.yaml:1:38: tasks[0].dealy: unknown key" in err
+    assert "did you mean `delay`?" in err
+
+
 def test_quiet_prints_the_output_alone(folder: Path) -> None:
     """No live view, no table."""
     code, out, err = call(folder, "run", "hello.yaml", "-p", "who=world", "--quiet")
