@@ -51,6 +51,7 @@ class RunContext:
         variables_version: grows with every publish, so that an unchanged context is put once.
         results: task name → result of its latest run.
         secrets: what of it must not be shown.
+        around: of a parallel group in a fan-out: item and index; else None.
         depth: 1 for a run that was asked for, one more in each sub-workflow.
     """
 
@@ -64,6 +65,7 @@ class RunContext:
     keystore: Any = field(default=None, repr=False)
     secrets: RunSecrets = field(default_factory=RunSecrets, repr=False)
     system: Mapping[str, Any] = field(default_factory=dict)
+    around: tuple[Any, int] | None = field(default=None, repr=False)
     depth: int = 1
 
 
@@ -175,7 +177,7 @@ class ChildOrder:
 
     Attributes:
         task: the task that starts it.
-        index: of the item that it is; None for a plain task.
+        item: what it is started for, and its ``index``; both None for a plain task.
         attempt: 1-based.
         given: its parameters.
         parent: the context of the run that starts it.
@@ -184,6 +186,7 @@ class ChildOrder:
 
     run_id: str
     task: Task
+    item: Any = field(repr=False)
     index: int | None
     attempt: int
     given: Mapping[str, Any] = field(repr=False)

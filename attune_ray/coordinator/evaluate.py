@@ -48,6 +48,7 @@ def workflow_context(
         system=context.system,
         now=now,
         seed=seed,
+        around=context.around,
     )
 
 

@@ -161,7 +161,9 @@ class Runs:
 
     async def _run_parallel(self, order: ChildOrder) -> ChildReport:
         """All sub-tasks at once; it has succeeded if each of them has (LANGUAGE §4)."""
-        task, context = order.task, replace(order.parent, run_id=order.run_id)
+        task = order.task
+        around = order.parent.around if order.index is None else (order.item, order.index)
+        context = replace(order.parent, run_id=order.run_id, around=around)
         ended = await self._run(build(Workflow(tasks=task.tasks)), context, order)
         views = {name: known.result for name, known in ended.result.tasks.items() if known.stored is not None}
         failed = [name for name, known in ended.result.tasks.items() if known.status not in _SUCCEEDED]
@@ -170,7 +172,7 @@ class Runs:
         return ChildReport(
             succeeded=not failed and ended.result.status is RunStatus.COMPLETED,
             data=views,
-            error=f"{len(failed)} of {len(task.tasks)} sub-task(s) failed: {', '.join(failed)}" if failed else None,
+            error=_failure(ended.result, failed),
             published=published or None,
             secrets=tuple(ended.result.secrets.texts),
             cancelled=ended.with_parent,
@@ -196,6 +198,15 @@ class Runs:
                 self.forget(context.run_id)
         is_cut = result.status is RunStatus.CANCELLED and parent is not None and parent.state.cancelling
         return _Ended(result, run.context, with_parent=is_cut)
+
+
+def _failure(group: RunResult, failed: list[str]) -> str | None:
+    """Which sub-tasks of a parallel group failed, and why the first of them did."""
+    if not failed:
+        return None
+    told = f"{len(failed)} of {len(group.tasks)} sub-task(s) failed: {', '.join(failed)}"
+    error = group.tasks[failed[0]].error
+    return f"{told} ({failed[0]}: {error})" if error else told
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class ChildExecutor(KeepsResults):
         began = clock()
         try:
             given = recorder.work.input_of(scope)
-            report = await self.run_child(_child_order(task, index, recorder.attempt, given))
+            report = await self.run_child(_child_order(task, index, recorder.attempt, given, scope))
         except TimeoutError:
             recorder.failed(row, scope, timed_out(recorder.work), int((clock() - began) * 1e6))
             return None
@@ -115,13 +115,16 @@ class ChildExecutor(KeepsResults):
         return report
 
 
-def _child_order(task: _HeldChild, index: int | None, attempt: int, given: dict[str, Any]) -> ChildOrder:
+def _child_order(
+    task: _HeldChild, index: int | None, attempt: int, given: dict[str, Any], scope: ItemContext
+) -> ChildOrder:
     order = task.order
     place = str(order.run) if index is None else f"{order.run}[{index}]"
     suffix = "" if attempt == 1 else f"~{attempt}"
     return ChildOrder(
         run_id=f"{order.context.run_id}/{place}{suffix}",
         task=order.task.task,
+        item=None if index is None else scope.item,
         index=index,
         attempt=attempt,
         given=given,

@@ -63,6 +63,7 @@ class ContextStore:
             config=self._entry(context, "config", 0, needed=references.config),
             keystore=self._entry(context, "keystore", 0, needed=references.keystore),
             system=dict(context.system),
+            around=None if context.around is None else self._entry(context, "around", 0, needed=True),
             results={name: self._result(context.run_id, _own(context.results[name])) for name in names},
         )
 

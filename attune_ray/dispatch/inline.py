@@ -74,4 +74,5 @@ def _context(order: TaskOrder) -> WorkflowContext:
         system=context.system,
         now=order.now,
         seed=f"{context.run_id}/{order.run}",
+        around=context.around,
     )

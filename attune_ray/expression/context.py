@@ -29,9 +29,10 @@ class WorkflowContext:
         system: ``workflow_start`` and ``run_id``.
         now: what ``now()`` gives: UTC, ISO 8601; fixed when the task starts, so that an evaluation can be repeated.
         seed: what ``uuid()`` is derived from, for the same reason; "" where there is no run.
+        around: item and index of the fan-out that the task run stands in, as part of a parallel group; else None.
     """
 
-    __slots__ = ("config", "keystore", "now", "parameters", "seed", "system", "tasks", "variables")
+    __slots__ = ("around", "config", "keystore", "now", "parameters", "seed", "system", "tasks", "variables")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class WorkflowContext:
         system: Mapping[str, Any],
         now: str,
         seed: str,
+        around: tuple[Any, int] | None = None,
     ) -> None:
         self.parameters = parameters
         self.variables = variables
@@ -53,6 +55,7 @@ class WorkflowContext:
         self.system = system
         self.now = now
         self.seed = seed
+        self.around = around
 
     def for_item(self, item: Any, index: int) -> "ItemContext":
         """The same context seen from one item; O(1) whatever the context holds."""
@@ -62,12 +65,15 @@ class WorkflowContext:
         return scope
 
     def for_task(self) -> "ItemContext":
-        """The same context outside any fan-out and any transition."""
-        return ItemContext(self)
+        """The same context outside any fan-out of the task's own and any transition."""
+        scope = ItemContext(self)
+        if self.around is not None:
+            scope.item, scope.index = self.around
+        return scope
 
     def for_end(self, result: Any, outcome: Outcome) -> "ItemContext":
         """The same context at the end of a task or an attempt: ``result()``, ``succeeded()`` and their like work."""
-        scope = ItemContext(self)
+        scope = self.for_task()
         scope.result = result
         scope.outcome = outcome
         return scope

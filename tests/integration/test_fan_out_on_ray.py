@@ -508,3 +508,22 @@ def test_the_item_whose_template_fails_is_named(engine: Engine) -> None:
     assert (failed["index"], failed["item"]) == (7312, 7312)
     assert "{{ 1 / (7312 - item) }}" in failed["error"]
     assert "zero" in failed["error"]
+
+
+def test_a_parallel_group_in_a_fan_out_has_its_item_on_workers(engine: Engine) -> None:
+    """What travels with the context of its tasks, large or small."""
+    run = engine.run(
+        """
+        tasks:
+        - name: each
+          type: parallel
+          with_items: "{{ [1, 'LARGE'] }}"
+          tasks:
+          - {name: one, action: work.echo, input: {x: "{{ [index, item] }}"}}
+          - {name: many, action: work.echo, with_items: "{{ [item, index] }}", input: {x: "{{ item }}"}}
+        """.replace("LARGE", "x" * 40_000)
+    )
+
+    views = run.task("each").results
+    assert [view["one"]["data"] for view in views] == [[0, 1], [1, "x" * 40_000]]
+    assert [view["many"]["results"] for view in views] == [[1, 0], ["x" * 40_000, 1]]

@@ -21,6 +21,7 @@ class Snapshot:
 
     Attributes:
         results: only of the tasks that its templates name.
+        around: as of ``WorkflowContext``.
     """
 
     parameters: Entry
@@ -29,6 +30,7 @@ class Snapshot:
     keystore: Entry | None
     system: Mapping[str, Any]
     results: Mapping[str, PlainResult | FanOutResult]
+    around: Entry | None = None
 
 
 @dataclass(slots=True)
@@ -128,4 +130,5 @@ def open_context(
         system=snapshot.system,
         now=now,
         seed=seed,
+        around=cache.entry(snapshot.around) if snapshot.around else None,
     )

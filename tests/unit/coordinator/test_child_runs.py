@@ -116,7 +116,7 @@ output_map: {kept: "{{ kept }}", why: "{{ why }}"}
 """
     run = simulate(text, actions={"t.good": {"data": {"n": 7}, "sleep": 1}, "t.bad": {"fail": "no"}})
 
-    assert run.result == {"kept": 7, "why": "1 of 2 sub-task(s) failed: bad", "succeeded": True}
+    assert run.result == {"kept": 7, "why": "1 of 2 sub-task(s) failed: bad (bad: no)", "succeeded": True}
 
 
 def test_a_timeout_ends_a_sub_workflow_with_all_that_runs_in_it() -> None:
@@ -129,3 +129,33 @@ def test_a_timeout_ends_a_sub_workflow_with_all_that_runs_in_it() -> None:
     assert run.status == "failed"
     assert run.run.task("call").error == "Execution timed out after 5 seconds"
     assert max(e.ended_s for e in run.executions) == 5.0
+
+
+def test_the_tasks_of_a_parallel_group_see_the_item_that_they_run_for() -> None:
+    """In input, conditions, publishes and items of their own, at any depth; a sub-workflow does not."""
+    found = simulate(
+        """
+        tasks:
+        - name: each
+          type: parallel
+          with_items: [{n: 1}, "{{ parameters.text }}"]
+          tasks:
+          - name: a
+            action: t.a
+            when: "{{ index >= 0 }}"
+            input: {x: "{{ item }}"}
+            next: [{when: "{{ index == 1 }}", publish: [{last: "{{ item }}"}]}]
+          - {name: b, action: t.a, with_items: "{{ [index, item] }}", input: {x: "{{ item }}"}}
+          - {name: c, type: parallel, tasks: [{name: d, action: t.a, input: {x: "{{ item }}"}}]}
+        output_map: {last: "{{ last }}"}
+        """,
+        parameters={"text": "{{ 7*7 }}"},
+        actions={"t.a": {"echo_input": True}},
+    )
+
+    assert found.status == "completed"
+    assert found.result["last"] == "{{ 7*7 }}"
+    for index, (item, view) in enumerate(zip([{"n": 1}, "{{ 7*7 }}"], found.run.task("each").results, strict=True)):
+        assert view["a"]["x"] == item
+        assert [one["x"] for one in view["b"]["results"]] == [index, item]
+        assert view["c"]["d"]["x"] == item
