@@ -96,26 +96,6 @@ def _tasks(draw: st.DrawFn, name: str, targets: set[str], n_inbound: int, names:
     return task
 
 
-@st.composite
-def _losses(draw: st.DrawFn, order: SubmitChunk) -> ChunkLost:
-    """A worker that has died, with or without having told of some of its items."""
-    items = list(order.chunk.items)
-    ended = draw(st.lists(st.sampled_from(items), unique=True))
-    rest = [item for item in items if item not in ended]
-    running = draw(st.none() | st.lists(st.sampled_from(rest), unique=True)) if rest else None
-    n_failed = draw(st.integers(0, len(ended)))
-    return ChunkLost(
-        order.run,
-        order.chunk.id,
-        "it died",
-        ended=tuple(ended),
-        running=None if running is None else tuple(running),
-        n_succeeded=len(ended) - n_failed,
-        n_failed=n_failed,
-        retryable=tuple(draw(st.lists(st.sampled_from(ended), unique=True, max_size=n_failed))) if ended else (),
-    )
-
-
 class EngineMachine(RuleBasedStateMachine):
     """Answers the orders of one run in any order, in any way, more than once; pauses, resumes and cancels it."""
 
@@ -153,7 +133,7 @@ class EngineMachine(RuleBasedStateMachine):
             case PrepareTask():
                 self.tell(data.draw(self._preparations(order)))
             case SubmitChunk() if data.draw(st.integers(0, 4)) == 0:
-                self.tell(data.draw(_losses(order)))
+                self._lose(order, data)
             case SubmitChunk():
                 self._report(order, data)
             case FailChunk():
@@ -337,6 +317,28 @@ class EngineMachine(RuleBasedStateMachine):
                 retryable=tuple(sorted(retryable)),
                 retry_after_s=data.draw(st.sampled_from([None, None, 0.0, 1.0])),
                 elapsed_s=data.draw(st.floats(0, 1)),
+            )
+        )
+
+    def _lose(self, order: SubmitChunk, data: st.DataObject) -> None:
+        """A worker dies; of some of its items it has told that they ended, and of others that they ran."""
+        items = list(order.chunk.items)
+        ended = data.draw(st.lists(st.sampled_from(items), unique=True))
+        rest = [item for item in items if item not in ended]
+        running = data.draw(st.lists(st.sampled_from(rest), unique=True)) if rest and data.draw(ROUGHLY_HALF) else None
+        failed = data.draw(st.sets(st.sampled_from(ended))) if ended else set()
+        retryable = data.draw(st.sets(st.sampled_from(sorted(failed)))) if failed else set()
+        self.succeeded[order.run] |= set(ended) - failed
+        self.tell(
+            ChunkLost(
+                order.run,
+                order.chunk.id,
+                "it died",
+                ended=tuple(ended),
+                running=None if running is None else tuple(running),
+                n_succeeded=len(ended) - len(failed),
+                n_failed=len(failed),
+                retryable=tuple(sorted(retryable)),
             )
         )
 
