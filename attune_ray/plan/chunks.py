@@ -8,7 +8,7 @@ ChunkId = int
 Items = range | tuple[int, ...]
 
 _GROWTH = 16  # a chunk is at most this many times larger than the one measured: first durations are noisy
-_SMALLEST_SHARE = 8  # of the chunk that the time would allow
+_SMALLEST_SHARE = 16  # of the chunk that the time would allow
 _MANY = 1e9  # items: more than any chunk; a coarse clock may say that they take next to no time
 
 
@@ -73,7 +73,7 @@ def next_size(shape: Shape, *, n_items: int, remaining: int, width: int, last_it
 
     The first chunks share the items evenly, up to ``first_items`` each: a worker hands back what it has no time for, so
     a guess that is too large costs nothing. Later ones hold ``target_s`` of work, and shrink towards the end of the
-    fan-out so that no lane waits long for the last one; but not below an eighth of ``target_s``, where sending them
+    fan-out so that no lane waits long for the last one; but not below a sixteenth of ``target_s``, where sending them
     would cost more than it saves.
 
     Args:

@@ -41,7 +41,7 @@ def test_chunks_hold_the_time_they_should_and_shrink_towards_the_end() -> None:
         for remaining in (5_000, 400, 200, 40, 8)
     ]
 
-    assert sizes == [100, 100, 50, 12, 8]
+    assert sizes == [100, 100, 50, 10, 6]
 
 
 def test_a_first_measurement_is_not_trusted_blindly() -> None:
