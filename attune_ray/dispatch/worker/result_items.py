@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from attune_ray.dispatch.worker.results import Part, ResultList
+from attune_ray.dispatch.worker.results import Part, ResultList, detached
 
 __all__ = ["ResultItems"]
 
@@ -31,7 +31,7 @@ class ResultItems:
 
     def detached(self) -> "ResultItems":
         """The same in memory of this process."""
-        return replace(self, parts=tuple(part.detached() for part in self.parts))
+        return replace(self, parts=detached(self.parts))
 
     def take(self, indexes: Sequence[int]) -> list[Any]:
         """The decoded items of a range, or of single indexes."""

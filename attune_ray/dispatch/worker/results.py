@@ -10,12 +10,23 @@ from typing import Any, Protocol, overload
 from attune_ray.dispatch.worker.encoding import decode, decode_all
 from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.native import Columns
-from attune_ray.dispatch.worker.rows import AnyRows
+from attune_ray.dispatch.worker.rows import AnyRows, BatchRows, Rows
+from attune_ray.dispatch.worker.shelf import shelved
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
 from attune_ray.expression import LazyList
 
-__all__ = ["FailedItems", "FanOutResult", "FanOutView", "Part", "PlainResult", "ResultList", "RowCache", "TaskView"]
+__all__ = [
+    "FailedItems",
+    "FanOutResult",
+    "FanOutView",
+    "Part",
+    "PlainResult",
+    "ResultList",
+    "RowCache",
+    "TaskView",
+    "detached",
+]
 
 _MAPPED = 4
 """Chunks of a list of results that stay mapped: neighbours are mostly read together."""
@@ -89,9 +100,22 @@ class Part:
     items: range | tuple[int, ...]
     source: RowSource
 
-    def detached(self) -> "Part":
-        """The same in this process's memory."""
-        return Part(self.items, LocalRows(self.source.open().detached()))
+
+def detached(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The same in memory of this process, or in a file of its own where they are many; one at a time is opened."""
+    own: dict[int, Rows] = {}
+
+    def batches() -> Iterator[Any]:
+        for number, part in enumerate(parts):
+            rows = part.source.open()
+            if isinstance(rows, Rows):
+                own[number] = rows.detached()
+            else:
+                yield rows.batch
+
+    copies = (BatchRows(batch) for batch in shelved(batches()))
+    kept = (own[number] if number in own else next(copies) for number in range(len(parts)))
+    return tuple(Part(part.items, LocalRows(rows)) for part, rows in zip(parts, kept, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +156,9 @@ class FanOutResult:
         return view
 
     def detached(self) -> "FanOutResult":
-        """The same in this process's memory."""
-        parts = tuple(part.detached() for part in self.parts)
-        return replace(self, parts=parts, items=self.open_items().detached())
+        """The same in this process's memory; its items are wanted where some have failed."""
+        items = self.open_items().detached() if self.n_failed else None
+        return replace(self, parts=detached(self.parts), items=items)
 
     def open_items(self) -> Items:
         """The items themselves."""
@@ -279,6 +303,8 @@ class FailedItems(LazyList):
     @cached_property
     def _listed(self) -> list[dict[str, Any]]:
         failures = self._results.failures(self._fan_out.max_failed_items)
+        if not failures:
+            return []
         items = self._fan_out.open_items().take([index for index, _ in failures])
         return [
             {"index": index, "item": None if isinstance(item, Unreadable) else item, "error": error}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attune_ray.dispatch.worker.encoding import decode
 from attune_ray.dispatch.worker.native import copied, view_of
+from attune_ray.dispatch.worker.shelf import shelved
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,12 +129,7 @@ class BatchRows:
 
     def detached(self) -> "BatchRows":
         """The same in memory of this process, for when the object store is gone."""
-        import pyarrow as pa  # noqa: PLC0415
-
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.batch.schema) as writer:
-            writer.write_batch(self.batch)
-        return BatchRows(pa.ipc.open_stream(sink.getvalue()).read_next_batch())
+        return BatchRows(*shelved([self.batch]))
 
 
 AnyRows = Rows | BatchRows
