@@ -69,6 +69,9 @@ class LimitSettings:
     """Failed items named in ``failed_items``; the counts are always exact."""
     cache_bytes: int = 256 * 1024 * 1024
     """Encoded bytes of decoded context kept per worker process (decoded JSON takes about five times as much)."""
+    worker_bytes: int = 2 * 1024 * 1024 * 1024
+    """Bytes of memory that a worker may have to itself after a chunk; with more it ends, and another starts (~1.5 s):
+    above what the decoded context takes, so that only an action that leaks comes to it."""
     reused_results: int = 100_000
     """Results that tasks with ``cache`` keep in one engine, the oldest go first: with their index ~30 MB."""
     reused_bytes: int = 64 * 1024 * 1024

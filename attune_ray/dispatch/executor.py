@@ -137,6 +137,7 @@ class RayExecutor(KeepsResults):
             cache_bytes=self.settings.limits.cache_bytes,
             known_ref=self._put_known(program),
             reused_bytes=self.settings.limits.reused_bytes,
+            worker_bytes=self.settings.limits.worker_bytes,
             recording=_recording(self.settings.recording),
         )
 

@@ -5,9 +5,11 @@ through a function, so a pickle of it never carries a cache along.
 """
 
 import functools
+import mmap
 import pickle
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -44,6 +46,7 @@ class Spec:
         cache_bytes: encoded bytes of decoded context that a worker may keep.
         known_ref: of a task with ``cache``, the results of earlier calls; None: there are none.
         reused_bytes: of results that a process may keep for such a task.
+        worker_bytes: of memory that a worker may have to itself when a chunk has ended.
         recording: where workers record their memory; None: they do not.
     """
 
@@ -54,6 +57,7 @@ class Spec:
     cache_bytes: int
     known_ref: Any = None
     reused_bytes: int = 0
+    worker_bytes: int = 2**63
     recording: RecordingOrder | None = None
 
 
@@ -111,7 +115,10 @@ def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[bytes
             order.indexes, program.secrets.mask(str(error)), attempt=order.attempt, is_fan_out=program.is_fan_out
         )
     summary = replace(summary, context_bytes_decoded=process.cache.bytes_decoded - before)
-    return pickle.dumps(summary), rows.to_batch()
+    answer = pickle.dumps(summary), rows.to_batch()
+    if _own_bytes() > spec.worker_bytes:
+        _retire()
+    return answer
 
 
 def _make_items(spec: Spec) -> tuple[bytes, Any, Spec]:
@@ -160,8 +167,28 @@ def _begun(spec: Spec) -> "_Process":
     return _process()
 
 
+def _own_bytes() -> int:
+    """Memory of this process that it shares with no other; 0 where the system does not tell."""
+    try:
+        _, resident, shared, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    except OSError:
+        return 0
+    return (int(resident) - int(shared)) * mmap.PAGESIZE
+
+
+def _retire() -> None:
+    """Have this process end when Ray has handed over what the current chunk returns, and before another one comes.
+
+    Ray does that after ``max_calls`` of a function. It has no way to ask for it, so its count is set to be full.
+    """
+    counts = ray._private.worker.global_worker.function_actor_manager._num_task_executions  # noqa: SLF001
+    counts.update(dict.fromkeys(counts, _MOST_CALLS - 1))
+
+
+_MOST_CALLS = 10**9
+"""Chunks after which Ray ends a worker, whatever it holds: what matters is that there is a number."""
 _OPTIONS: dict[str, Any] = {"max_retries": 0, "enable_task_events": False}
-perform = ray.remote(num_returns=2, **_OPTIONS)(_perform)
+perform = ray.remote(num_returns=2, max_calls=_MOST_CALLS, **_OPTIONS)(_perform)
 """The remote function: Ray retries nothing, since the engine owns the budget; its events would cost more than it."""
 make_items = ray.remote(num_returns=3, **_OPTIONS)(_make_items)
 """The one that a fan-out begins with."""

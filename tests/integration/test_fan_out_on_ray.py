@@ -104,6 +104,12 @@ def big(n: int, n_bytes: int) -> str:
     return f"{n}:".ljust(n_bytes, "x")
 
 
+@action("work.length")
+def length(text: str) -> list[Any]:
+    """The beginning of a text, and how long it is."""
+    return [text[:2], len(text)]
+
+
 @action("work.third_time")
 def third_time(x: int, log: str, kind: str) -> int:
     """Odd items fail twice, in the way that is asked for."""
@@ -393,6 +399,40 @@ def test_results_of_several_megabytes_arrive_whole(engine: Engine) -> None:
 
     results = run.task("f").results
     assert [(len(text), text[:2]) for text in results] == [(5_000_000, f"{number}:") for number in range(6)]
+
+
+@pytest.mark.parametrize("n_items", [0, 1])
+def test_a_fan_out_may_have_no_item_or_one(engine: Engine, n_items: int) -> None:
+    """And so may the one over its results."""
+    run = engine.run(
+        """
+        tasks:
+          - {name: f, action: work.square, with_items: '{{ range(parameters.n) }}', input: {x: '{{ item + 3 }}'}}
+          - {name: g, action: work.square, with_items: '{{ task.f.results }}', input: {x: '{{ item }}'}}
+        """,
+        {"n": n_items},
+    )
+
+    assert run.status.value == "completed"
+    assert [list(run.task(name).results) for name in ("f", "g")] == [[9] * n_items, [81] * n_items]
+
+
+def test_an_item_may_be_50_mb_that_a_task_has_made(engine: Engine) -> None:
+    """Between small ones; as an element of a list, and as the result of another fan-out's item."""
+    run = engine.run(
+        """
+        tasks:
+          - {name: made, action: work.big, with_items: [10, 50000000, 20],
+              input: {n: '{{ index }}', n_bytes: '{{ item }}'}}
+          - {name: listed, action: work.echo, input: {x: {texts: '{{ task.made.results }}'}}}
+          - {name: f, action: work.length, with_items: '{{ task.listed.texts }}', input: {text: '{{ item }}'}}
+          - {name: g, action: work.length, with_items: '{{ task.made.results }}', input: {text: '{{ item }}'}}
+        """
+    )
+
+    assert run.status.value == "completed", run.result
+    for name in ("f", "g"):
+        assert list(run.task(name).results) == [["0:", 10], ["1:", 50_000_000], ["2:", 20]]
 
 
 def test_what_one_item_does_to_its_item_no_other_sees(engine: Engine) -> None:
