@@ -36,7 +36,7 @@ settings = Settings(
     fan_out=FanOutSettings(max_crashes=1),
     recording=RecordingSettings(folder=sys.argv[1], elsewhere="nowhere"),
 )
-text = "tasks: [{name: all, action: t.die, with_items: [0, 1], input: {x: '{{ item }}'}}]"
+text = "tasks: [{name: all, action: t.die, with_items: [0, 1, 2], input: {x: '{{ item }}'}}]"
 run = attune_ray.run(text, actions=[die], settings=settings)
 print(run.task("all").stats.n_failed, run.status.value)
 """
