@@ -5,7 +5,7 @@ from attune_ray.actions.execution import CURRENT, Execution
 from attune_ray.actions.output import Output
 from attune_ray.actions.pack import PackFile, PackSource, ScriptAction
 from attune_ray.actions.python import Action, Kind, Nature, action
-from attune_ray.actions.script import ScriptSpec
+from attune_ray.actions.script_spec import ScriptSpec
 from attune_ray.actions.sources import Source, sources_of
 
 __all__ = [

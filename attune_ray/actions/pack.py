@@ -17,7 +17,7 @@ from attune_ray.actions.files import FileSource, decorated, execute
 from attune_ray.actions.marks import Mark
 from attune_ray.actions.output import Output
 from attune_ray.actions.python import Action, Kind
-from attune_ray.actions.script import ScriptSpec, run_script
+from attune_ray.actions.script_spec import ScriptSpec
 from attune_ray.errors import InvalidParametersError, Location, PermanentError, UsageError
 from attune_ray.values.given import apply_schema
 
@@ -138,6 +138,8 @@ def _runner(source: PackSource, action: ScriptAction) -> Callable[..., Any]:
             filled = apply_schema(schema, parameters, location=location)
         except InvalidParametersError as error:
             raise PermanentError(str(error)) from None
+        from attune_ray.actions.script import run_script  # noqa: PLC0415  asyncio: `validate` runs no script
+
         return await run_script(spec, filled, folder=_laid_out(source), execution=CURRENT.get())
 
     return run

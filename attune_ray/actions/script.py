@@ -10,7 +10,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from attune_ray.actions.execution import Execution
 from attune_ray.actions.output import Output
 from attune_ray.actions.parsing import parse_output
 from attune_ray.actions.process import GRACE_S, Command, Ended, run_process
+from attune_ray.actions.script_spec import ScriptSpec
 from attune_ray.errors import PermanentError, TransientError
 from attune_ray.values.formats import Delivery, OutputFormat, ParameterFormat, Runner
 
-__all__ = ["INHERITED", "ScriptSpec", "outcome", "run_script"]
+__all__ = ["INHERITED", "outcome", "run_script"]
 
 INHERITED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ"),
@@ -42,30 +42,6 @@ _SUFFIXES = {ParameterFormat.JSON: ".json", ParameterFormat.DOTENV: ".env", Para
 _ERROR_LINES = 5
 _LARGE_BYTES = 256 * 1024
 _SHORTAGES = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptSpec:
-    """A script action, as it travels to workers; where its pack's files are is told when it runs.
-
-    Attributes:
-        ref: ``pack.name``.
-        entry_point: the path of the script below the pack's folder.
-        interpreter: of a shell script: ``sh``, ``bash``, or "" where it does not say.
-        options: of the interpreter, before the script.
-        env: variables in addition.
-    """
-
-    ref: str
-    pack_ref: str
-    runner: Runner
-    entry_point: str
-    interpreter: str = ""
-    options: tuple[str, ...] = ()
-    parameter_delivery: Delivery = Delivery.STDIN
-    parameter_format: ParameterFormat = ParameterFormat.JSON
-    output_format: OutputFormat = OutputFormat.TEXT
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 async def run_script(

@@ -1,7 +1,6 @@
 """Where actions come from, in a form that travels to workers: a file's text, a module's name, functions, packs."""
 
 import importlib
-import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +63,9 @@ def sources_of(given: object) -> list[Source]:
 
 def installed_sources() -> list[ModuleSource]:
     """The modules that installed distributions name under the entry-point group ``attune_ray.actions``."""
-    found = importlib.metadata.entry_points(group=_GROUP)
+    from importlib import metadata  # noqa: PLC0415  15 ms, for who names an action that is not known otherwise
+
+    found = metadata.entry_points(group=_GROUP)
     return [ModuleSource(name) for name in dict.fromkeys(entry.module for entry in found)]
 
 
