@@ -5,9 +5,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from attune_ray import Engine, Settings
 from attune_ray.settings import LimitSettings, RaySettings
+
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")  # a slow machine is no fault of the code: time is told by the benchmarks alone
 
 
 @pytest.fixture(scope="session")

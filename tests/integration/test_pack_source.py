@@ -115,9 +115,11 @@ def test_parameters_may_have_any_name() -> None:
 
 def test_a_script_is_told_which_attempt_it_is() -> None:
     """By whoever runs the item."""
-    CURRENT.set(Execution("run/task", 3, 2))
-
-    assert run(source('echo "$ATTUNE_EXEC_ID"')).stdout == "run/task/3/2\n"
+    token = CURRENT.set(Execution("run/task", 3, 2))
+    try:
+        assert run(source('echo "$ATTUNE_EXEC_ID"')).stdout == "run/task/3/2\n"
+    finally:
+        CURRENT.reset(token)
 
 
 def test_files_are_laid_out_once_for_their_owner_alone(cache: Path) -> None:

@@ -125,9 +125,13 @@ def _opened(work: Work, order: Order, log: RowLog | None, *, in_turn: bool = Fal
 
 def _informing(recorder: Recorder, scopes: _Scopes) -> _Scopes:
     """The same items, and which of them is the current one: for actions that ask for it, one after the other."""
-    for row, scope in scopes:
-        CURRENT.set(_execution(recorder, row))
-        yield row, scope
+    before = CURRENT.get()
+    try:
+        for row, scope in scopes:
+            CURRENT.set(_execution(recorder, row))
+            yield row, scope
+    finally:
+        CURRENT.set(before)
 
 
 def _scopes(work: Work, indexes: range | tuple[int, ...]) -> _Scopes:

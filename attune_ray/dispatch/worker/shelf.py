@@ -24,11 +24,14 @@ def shelved(batches: Iterable["pa.RecordBatch"]) -> list["pa.RecordBatch"]:
     Raises:
         OSError: there is no room for it.
     """
-    import pyarrow as pa  # noqa: PLC0415  heavy
+    found = iter(batches)
+    if (first := next(found, None)) is None:
+        return []
+    import pyarrow as pa  # noqa: PLC0415  heavy: a run without Ray has no batches
 
     sink: IO[bytes] = io.BytesIO()
     ends = [0]
-    for batch in batches:
+    for batch in itertools.chain([first], found):
         with pa.ipc.new_stream(pa.PythonFile(sink, "w"), batch.schema) as writer:
             writer.write_batch(batch)
         ends.append(sink.tell())
