@@ -22,6 +22,7 @@ __all__ = ["MAX_ALIASED_NODES", "MAX_BYTES", "MAX_DEPTH", "Map", "Node", "Scalar
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_ALIASED_NODES = 10_000
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -169,6 +170,8 @@ def _report_syntax(error: yaml.YAMLError, findings: Findings) -> None:
     if "end of stream" in problem:
         mark = begin or mark  # the end of the file tells nothing; the open quote does
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    if "nesting depth" in problem:  # libyaml's own limit, which its scanner meets before the first event
+        message = _TOO_DEEP
     hint = next((hint for words, hint in _SYNTAX_HINTS.items() if words in problem), "")
     findings.error(Location(findings.source, line, column), "", message, hint=hint)
 
@@ -239,7 +242,7 @@ class _Composer:
     def _start(self, event: yaml.CollectionStartEvent) -> None:
         location = self._location(event)
         if len(self._open) >= MAX_DEPTH:
-            self._error(location, f"nested deeper than {MAX_DEPTH} levels")
+            self._error(location, _TOO_DEEP)
             raise _TooMuchError
         if event.tag not in _COLLECTION_TAGS:
             self._error(location, f"the tag {event.tag} is not supported", "remove it: values are JSON")
@@ -283,7 +286,7 @@ class _Composer:
                 self._error(location, f"aliases expand to more than {MAX_ALIASED_NODES:,} values")
                 raise _TooMuchError
             if len(self._open) + node.height > MAX_DEPTH:
-                self._error(location, f"nested deeper than {MAX_DEPTH} levels")
+                self._error(location, _TOO_DEEP)
                 raise _TooMuchError
             return node
         return Scalar(None, "", location, "")
