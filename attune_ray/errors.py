@@ -16,6 +16,9 @@
     │   ├── UnstorableResultError         what it returned is not JSON
     │   └── WorkerCrashedError            its process died
     ├── UsageError                    the caller: a file, an address or a setting is wrong
+    ├── StateError                    the operator: what is kept of runs cannot be read or written
+    │   ├── ResultLostError               kept results are gone, or are not what was kept
+    │   └── FencedError                   another coordinator has the run
     └── EngineError                   us: a bug
         └── IllegalTransitionError    a fact that is impossible in the state the run is in
 """
@@ -30,12 +33,15 @@ __all__ = [
     "EvaluationError",
     "ExpressionError",
     "ExpressionSyntaxError",
+    "FencedError",
     "IllegalTransitionError",
     "InvalidParametersError",
     "InvalidWorkflowError",
     "Location",
     "PermanentError",
     "Problem",
+    "ResultLostError",
+    "StateError",
     "TransientError",
     "UnstorableResultError",
     "UsageError",
@@ -190,6 +196,30 @@ class WorkerCrashedError(ActionError):
 
 class UsageError(AttuneError):
     """The caller's: an actions file, an address, a setting or an argument is wrong."""
+
+
+class StateError(AttuneError):
+    """The operator's: what is kept of runs cannot be read or written (a full disk, a server that is gone)."""
+
+
+class ResultLostError(StateError):
+    """Kept results are not there any more, or their checksum is not what it was."""
+
+
+class FencedError(StateError):
+    """Another coordinator has the run: nothing more is kept of what this one does.
+
+    Attributes:
+        run_ids: the runs that are lost to it.
+    """
+
+    def __init__(self, message: str, run_ids: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.run_ids = run_ids
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the runs too."""
+        return type(self), (str(self), self.run_ids)
 
 
 class EngineError(AttuneError):

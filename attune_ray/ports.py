@@ -1,6 +1,6 @@
-"""What the coordinator needs of the world, in its own words; adapters live in ``dispatch`` and ``observe``."""
+"""What the coordinator needs of the world, in its own words; `dispatch`, `store` and `observe` have the adapters."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -8,6 +8,7 @@ from attune_ray.actions import Action
 from attune_ray.engine import Event, RunState, TaskRunId
 from attune_ray.model import Task
 from attune_ray.plan import Chunk, Items, Plan, PlanTask, Shape
+from attune_ray.records import Entry, History, Mail
 from attune_ray.values.placement import Selector
 from attune_ray.values.secrets import RunSecrets
 
@@ -17,9 +18,12 @@ __all__ = [
     "ChunkReport",
     "Clock",
     "Executor",
+    "Inbox",
+    "Journal",
     "LostItems",
     "Observer",
     "OpenTask",
+    "ResultStore",
     "RunChild",
     "RunContext",
     "RunView",
@@ -212,6 +216,79 @@ class ChildReport:
 
 
 RunChild = Callable[[ChildOrder], Awaitable[ChildReport]]
+
+
+class Journal(Protocol):
+    """Keeps the entries of runs in the order in which they are written, for as long as anybody wants them.
+
+    Many runs share one; of each run one coordinator alone may write. What a caller does after ``write`` has returned
+    may rely on what was written.
+    """
+
+    async def write(self, entries: Sequence[Entry]) -> None:
+        """Keep entries, all of them or none; those of a run in this order. ``RunBegun`` makes the run this one's.
+
+        Raises:
+            StateError: they could not be kept; or a run of that id has begun already.
+            FencedError: another coordinator has one of the runs. Entries of all other runs are kept.
+        """
+
+    async def flush(self) -> None:
+        """Wait until all that was ever written is as safe as it gets. Errors: as of ``write``."""
+
+    async def claim(self, run_id: str) -> History:
+        """Take over a run whose coordinator is dead, or has let go of it; from now on nobody else can write to it.
+
+        Raises:
+            UsageError: there is no such run.
+            FencedError: its coordinator lives.
+            StateError: it cannot be read.
+        """
+
+    async def read(self, run_id: str) -> History:
+        """All that is kept of a run, whoever has it. Errors: as of ``claim``."""
+
+    async def close(self) -> None:
+        """Let go of the runs that have not ended, and of all that is open; doing it again does nothing."""
+
+
+class Inbox(Protocol):
+    """How a coordinator shows that it lives, and learns what is asked of its runs in other processes."""
+
+    async def beat(self) -> Sequence[Mail]:
+        """A sign of life; what has been asked since the last one, oldest first.
+
+        An answer to a question that is still open comes again after a restart; a request does not.
+
+        Raises:
+            StateError: the store cannot be reached for now.
+        """
+
+
+class ResultStore(Protocol):
+    """Keeps what chunks have given, as contents with names like ``run/task/0-4999``. It travels to workers."""
+
+    def write(self, name: str, content: Any) -> None:
+        """Keep a buffer, whole or not at all, safe when it returns; what had the name before is gone.
+
+        Raises:
+            StateError: it cannot be kept.
+        """
+
+    def read(self, name: str) -> Any:
+        """The buffer that was kept, mapped where that is possible.
+
+        Raises:
+            ResultLostError: there is none of that name.
+            StateError: it cannot be read.
+        """
+
+    def remove(self, folder: str) -> None:
+        """Let go of all whose names begin with ``folder/``; nothing there is no error.
+
+        Raises:
+            StateError: it cannot be done.
+        """
 
 
 class Clock(Protocol):

@@ -10,6 +10,7 @@ LAYERS: list[set[str]] = [  # high → low; names in one set are strangers to ea
     {"bootstrap"},
     {"coordinator", "dispatch", "store", "observe", "packs"},
     {"ports"},
+    {"records"},
     {"engine"},
     {"plan"},
     {"model", "actions"},
@@ -18,7 +19,7 @@ LAYERS: list[set[str]] = [  # high → low; names in one set are strangers to ea
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FACADE = {"__init__", "__main__"}
-PURE = {"expression", "values", "model", "plan", "engine", "ports"}
+PURE = {"expression", "values", "model", "plan", "engine", "records", "ports"}
 IMPURE = {"asyncio", "threading", "ray", "time", "random", "logging", "sqlite3", "os"}
 REMOTE = tuple(f"attune_ray.{name}" for name in ("actions", "expression", "values", "errors", "dispatch.worker"))
 HEAVY = {"ray", "memray", "sqlalchemy", "pyarrow", "numpy", "httpx"}
