@@ -112,11 +112,13 @@ class LostItems:
         reason: in one sentence.
         ended: those whose results are stored all the same: the report counts them, and no others.
         running: those that were under way; None: not known.
+        blameless: as of ``engine.ChunkLost``.
     """
 
     reason: str
     ended: Items = ()
     running: Items | None = None
+    blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

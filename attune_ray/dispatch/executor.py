@@ -13,6 +13,7 @@ from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
 from attune_ray.dispatch.placement import Asked, asked_of
 from attune_ray.dispatch.result_cache import ResultCache
+from attune_ray.dispatch.worker.items import Items as HeldItems
 from attune_ray.dispatch.worker.known import Known
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.recording import RecordingOrder
@@ -118,6 +119,11 @@ class RayExecutor(KeepsResults):
                 report = task.keep(chunk, RayRows(rows_ref), summary, items=ended)
                 return replace(report, lost=LostItems(reason=reason, ended=ended, running=running))
         return ChunkReport(n_succeeded=0, lost=LostItems(reason=reason))
+
+    async def _items_of(self, task: Held) -> HeldItems | None:
+        """The items of a task run, mapped from the object store."""
+        found: HeldItems | None = None if task.items is None else await task.items
+        return found
 
     def forget(self, run_id: str) -> None:
         """Let go of what was put for a run."""

@@ -8,6 +8,7 @@ from attune_ray.actions import Kind
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.attempt import Summary, cancelled_row, failed_rows
 from attune_ray.dispatch.worker.chunk import Order
+from attune_ray.dispatch.worker.items import Items as HeldItems
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
@@ -71,7 +72,6 @@ class Held:
             return PlainResult(source, succeeded)
         return FanOutResult(
             parts=tuple(self.parts),
-            items=self.items,
             n_items=self.n_items,
             n_succeeded=self.n_succeeded,
             n_failed=self.n_failed,
@@ -193,8 +193,15 @@ class KeepsResults:
 
     async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
         """Store failed items, in this process."""
-        summary, rows = failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=task.program.is_fan_out)
+        is_fan_out, found = task.program.is_fan_out, await self._items_of(task)
+        items = () if found is None else found.take(chunk.items)
+        summary, rows = failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=is_fan_out, items=items)
         return task.keep(chunk, LocalRows(rows), summary)
+
+    async def _items_of(self, task: Held) -> HeldItems | None:
+        """The items of a task run, wherever they are; None: it is no fan-out."""
+        found: HeldItems | None = task.items
+        return found
 
     def result(self, task: Held, *, succeeded: bool, cancelled: bool = False) -> PlainResult | FanOutResult:
         """The result of an ended task run."""

@@ -108,6 +108,7 @@ class ChunkLost:
         ended: items that had ended and are stored; ``n_succeeded``, ``n_failed``, ``retryable`` and ``retry_after_s``
             are of them, as of ChunkDone.
         running: items that were under way: one of them has killed the worker; None: not known.
+        blameless: no item has: the coordinator had died, and the chunk with it. What had not ended is sent again.
     """
 
     run: TaskRunId
@@ -119,6 +120,7 @@ class ChunkLost:
     n_failed: int = 0
     retryable: tuple[int, ...] = ()
     retry_after_s: float | None = None
+    blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ def chunk_lost(run: TaskRun, fan_out: FanOut, task: PlanTask, event: ChunkLost, 
     if fan_out.stopped:
         fan_out.n_left_out += len(rest)
         return commands
+    if event.blameless:
+        if rest:
+            fan_out.ready.appendleft(replace(chunk, id=_new_id(fan_out), items=rest))
+        return commands
     running = rest if event.running is None else event.running
     if running and (idle := _without(rest, running)):
         fan_out.ready.appendleft(Chunk(id=_new_id(fan_out), items=idle, attempt=chunk.attempt))

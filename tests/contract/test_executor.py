@@ -14,7 +14,6 @@ from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.orders import Held
 from attune_ray.dispatch.result_cache import ResultCache
-from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.engine import TaskRunId
@@ -311,7 +310,6 @@ async def test_a_detached_result_is_the_same_and_holds_no_reference(bench: Bench
     assert isinstance(kept, FanOutResult)
     assert isinstance(kept_plain, PlainResult)
     assert all(isinstance(source, LocalRows) for source in [kept_plain.source, *(part.source for part in kept.parts)])
-    assert isinstance(kept.items, EncodedItems)
     assert kept_plain.view() == plain.view()
     assert {name: _listed(value) for name, value in kept.view().items()} == {
         name: _listed(value) for name, value in fan_out.view().items()

@@ -1,6 +1,6 @@
 """One attempt of one item: what it returned, or why it failed, as a row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.results import TaskView
 from attune_ray.dispatch.worker.row_log import FailedRow, RowLog
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
+from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.errors import (
     ActionTimeoutError,
     AttuneError,
@@ -22,7 +23,7 @@ from attune_ray.errors import (
 from attune_ray.expression import ItemContext
 from attune_ray.values.secrets import Secrets
 
-__all__ = ["CANCELLED", "Recorder", "Summary", "cancelled_row", "failed_rows", "stored_output"]
+__all__ = ["CANCELLED", "Recorder", "Summary", "cancelled_row", "encoded_item", "failed_rows", "stored_output"]
 
 _FINAL = (PermanentError, ExpressionError, UnstorableResultError)
 """Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
@@ -148,6 +149,8 @@ class Recorder:
             self.retry_after_s = max(self.retry_after_s or 0.0, delay_s)
         if not self.work.program.is_fan_out:
             self.rows.data[row] = encode(stored)
+        elif (item := encoded_item(scope.item)) is not None:
+            self.rows.item[row] = item
         self.rows.status[row] = FAILED
         self.rows.error[row] = stored["error"]
         self.rows.duration_us[row] = duration_us
@@ -155,7 +158,8 @@ class Recorder:
         is_final = not may_retry or self.attempt > self.work.program.retries
         self.is_stopped |= is_final and self.work.program.stops_on_error
         if self.log is not None:
-            failed = FailedRow(self.rows.data[row], stored["error"], may_retry, delay_s, tuple(self.secrets))
+            item, secrets = self.rows.item.get(row), tuple(self.secrets)
+            failed = FailedRow(self.rows.data[row], item, stored["error"], may_retry, delay_s, secrets)
             self.log.failed(row, failed, duration_us)
 
     def learn(self, scope: ItemContext) -> Secrets:
@@ -245,10 +249,19 @@ def _storable(text: str) -> str:
     return text[:_MAX_ERROR_CHARACTERS].encode("utf-8", "replace").decode()
 
 
+def encoded_item(item: Any) -> bytes | None:
+    """An item as failed rows keep it; None: it could not be read itself."""
+    return None if isinstance(item, Unreadable) else encode(item)
+
+
 def failed_rows(
-    indexes: range | tuple[int, ...], error: str, *, attempt: int = 1, is_fan_out: bool
+    indexes: range | tuple[int, ...], error: str, *, attempt: int = 1, is_fan_out: bool, items: Iterable[Any] = ()
 ) -> tuple[Summary, Rows]:
-    """The rows of items that failed without having run to an end, all for one reason."""
+    """The rows of items that failed without having run to an end, all for one reason.
+
+    Args:
+        items: those of the indexes, where they are known.
+    """
     n_rows = len(indexes)
     stored = None if is_fan_out else encode({"succeeded": False, "error": error})
     rows = Rows(
@@ -258,6 +271,7 @@ def failed_rows(
         data=[stored] * n_rows,
         error=[error] * n_rows,
         duration_us=[0] * n_rows,
+        item={row: told for row, item in enumerate(items) if (told := encoded_item(item)) is not None},
     )
     return Summary(n_succeeded=0, n_failed=n_rows), rows
 

@@ -23,9 +23,6 @@ class Items(Protocol):
     def to_shared(self) -> Self:
         """The same in buffers that other processes map instead of copying."""
 
-    def detached(self) -> Self:
-        """The same in memory of this process."""
-
 
 @dataclass(frozen=True, slots=True)
 class EncodedItems:
@@ -65,10 +62,6 @@ class EncodedItems:
         import numpy as np  # noqa: PLC0415  a run without Ray never needs it
 
         return EncodedItems(np.frombuffer(self.data, dtype=np.uint8), np.asarray(self.offsets, dtype=np.int64))
-
-    def detached(self) -> "EncodedItems":
-        """The same in memory of this process."""
-        return EncodedItems(bytes(self.data), self.offsets.copy())
 
     def take(self, indexes: Sequence[int]) -> list[Any]:
         """The decoded items of a range, or of single indexes."""

@@ -1,11 +1,11 @@
 """The results of an earlier fan-out as items: read where they are, by the chunks that run them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from attune_ray.dispatch.worker.results import Part, ResultList, detached
+from attune_ray.dispatch.worker.results import Part, ResultList
 
 __all__ = ["ResultItems"]
 
@@ -28,10 +28,6 @@ class ResultItems:
     def to_shared(self) -> "ResultItems":
         """Itself: it refers to what is shared."""
         return self
-
-    def detached(self) -> "ResultItems":
-        """The same in memory of this process."""
-        return replace(self, parts=detached(self.parts))
 
     def take(self, indexes: Sequence[int]) -> list[Any]:
         """The decoded items of a range, or of single indexes."""

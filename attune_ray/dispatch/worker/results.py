@@ -5,15 +5,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Protocol, overload
 
 from attune_ray.dispatch.worker.encoding import decode, decode_all
-from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.native import Columns
-from attune_ray.dispatch.worker.rows import AnyRows, BatchRows, Rows
+from attune_ray.dispatch.worker.rows import AnyRows, BatchRows, Failure, Rows
 from attune_ray.dispatch.worker.shelf import shelved
-from attune_ray.dispatch.worker.source_lines import Unreadable
-from attune_ray.dispatch.worker.stored import LocalRows, RowSource, fetch
+from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.expression import LazyList
 
 __all__ = [
@@ -124,12 +123,10 @@ class FanOutResult:
 
     Attributes:
         parts: in the order in which they ended; a later one supersedes an earlier one for the items both have.
-        items: the items themselves, or a Ray reference to them; None: there are none.
         cancelled: before all its items had ended.
     """
 
     parts: tuple[Part, ...]
-    items: Any
     n_items: int
     n_succeeded: int
     n_failed: int
@@ -156,14 +153,8 @@ class FanOutResult:
         return view
 
     def detached(self) -> "FanOutResult":
-        """The same in this process's memory; its items are wanted where some have failed."""
-        items = self.open_items().detached() if self.n_failed else None
-        return replace(self, parts=detached(self.parts), items=items)
-
-    def open_items(self) -> Items:
-        """The items themselves."""
-        found: Items = self.items if isinstance(self.items, Items) else fetch(self.items)
-        return found
+        """The same in this process's memory."""
+        return replace(self, parts=detached(self.parts))
 
 
 class RowCache(Protocol):
@@ -214,16 +205,16 @@ class ResultList(LazyList):
     def __repr__(self) -> str:
         return f"<ResultList of {self._n_items}>"
 
-    def failures(self, most: int) -> list[tuple[int, str]]:
-        """Index and error of the first failed items, in item order."""
+    def failures(self, most: int) -> list[Failure]:
+        """The first failed items, in item order."""
         superseded = self._retried
         found = [
-            (index, error)
+            failure
             for number in range(len(self.parts))
-            for index, error in self._rows(number).failures()
-            if superseded.get(index, (number, 0))[0] == number
+            for failure in self._rows(number).failures()
+            if superseded.get(failure[0], (number, 0))[0] == number
         ]
-        return sorted(found)[:most]
+        return sorted(found, key=itemgetter(0))[:most]
 
     def between(self, start: int, stop: int) -> list[Any]:
         """The values from one index up to another, which opens only the chunks that have them."""
@@ -291,7 +282,7 @@ class ResultList(LazyList):
 class FailedItems(LazyList):
     """The failed items of a fan-out as ``{index, item, error}``, in item order, at most ``max_failed_items``.
 
-    An item that is in a file is read again; it is null where that fails.
+    An item that could not be read is null.
     """
 
     __slots__ = ("__dict__", "_fan_out", "_results")
@@ -302,13 +293,9 @@ class FailedItems(LazyList):
 
     @cached_property
     def _listed(self) -> list[dict[str, Any]]:
-        failures = self._results.failures(self._fan_out.max_failed_items)
-        if not failures:
-            return []
-        items = self._fan_out.open_items().take([index for index, _ in failures])
         return [
-            {"index": index, "item": None if isinstance(item, Unreadable) else item, "error": error}
-            for (index, error), item in zip(failures, items, strict=True)
+            {"index": index, "item": None if item is None else decode(item), "error": error}
+            for index, error, item in self._results.failures(self._fan_out.max_failed_items)
         ]
 
     def __len__(self) -> int:

@@ -33,11 +33,12 @@ class FailedRow:
     """A row that failed.
 
     Attributes:
-        data: the stored result object of a plain task, encoded.
+        data: the stored result object of a plain task, encoded; ``item``: that of a fan-out, encoded.
         may_retry: whether another attempt may be made; ``retry_after_s`` from now.
     """
 
     data: bytes | None
+    item: bytes | None
     error: str | None
     may_retry: bool
     retry_after_s: float | None
@@ -164,6 +165,7 @@ def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int) -> Sav
             data=[failed[row].data if row in failed else data for row, (_, data, _) in written.items()],
             error=[failed[row].error if row in failed else None for row in written],
             duration_us=[us for _, _, us in written.values()],
+            item={place: item for place, row in enumerate(written) if row in failed and (item := failed[row].item)},
         ),
         n_begun={_UNKNOWN: None, _IN_TURN: len(written) + 1}.get(n_begun, n_begun),
         retryable=tuple(indexes[row] for row, found in failed.items() if found.may_retry),

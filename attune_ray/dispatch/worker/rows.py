@@ -11,7 +11,10 @@ from attune_ray.dispatch.worker.shelf import shelved
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FAILED", "SUCCEEDED", "AnyRows", "BatchRows", "Rows"]
+__all__ = ["FAILED", "SUCCEEDED", "AnyRows", "BatchRows", "Failure", "Rows"]
+
+Failure = tuple[int, str, bytes | None]
+"""Index, error, and the JSON of the item of a failed row; None: it has none, or could not be read."""
 
 SUCCEEDED, FAILED = 0, 1
 """The values of the ``status`` column."""
@@ -28,6 +31,7 @@ class Rows:
         error: why a row failed; None for other rows.
         attempt: the number of the attempt that made the row, one for the whole chunk.
         duration_us: microseconds that the action took.
+        item: row → JSON of its item, of failed rows of a fan-out: the result lists them.
         native: the table or array that is the data of a plain task's one row, and not in its JSON; None: there is none.
     """
 
@@ -37,6 +41,7 @@ class Rows:
     data: list[bytes | None] = field(default_factory=list, repr=False)
     error: list[str | None] = field(default_factory=list)
     duration_us: list[int] = field(default_factory=list)
+    item: dict[int, bytes] = field(default_factory=dict, repr=False)
     native: Any = field(default=None, repr=False)
 
     def first(self, n_rows: int) -> "Rows":
@@ -50,6 +55,7 @@ class Rows:
             self.data[:n_rows],
             self.error[:n_rows],
             self.duration_us[:n_rows],
+            {row: item for row, item in self.item.items() if row < n_rows},
         )
 
     def value(self, row: int) -> Any:
@@ -62,10 +68,10 @@ class Rows:
         """The encoded values of some rows."""
         return self.data[start:stop]
 
-    def failures(self) -> list[tuple[int, str]]:
-        """Index and error of each failed row."""
-        rows = zip(self.index, self.status, self.error, strict=True)
-        return [(index, error or "") for index, status, error in rows if status == FAILED]
+    def failures(self) -> list[Failure]:
+        """Each failed row."""
+        rows = enumerate(zip(self.index, self.status, self.error, strict=True))
+        return [(index, error or "", self.item.get(row)) for row, (index, status, error) in rows if status == FAILED]
 
     @property
     def n_bytes(self) -> int:
@@ -93,6 +99,9 @@ class Rows:
                 "error": pa.array(self.error, type=pa.large_string()),
                 "attempt": pa.array(np.full(n_rows, self.attempt, dtype=np.uint8)),
                 "duration_us": pa.array(np.asarray(self.duration_us, dtype=np.uint64)),
+                "item": pa.array(list(map(self.item.get, range(n_rows))), type=pa.large_binary())
+                if self.item
+                else pa.nulls(n_rows, pa.large_binary()),
             }
         )
 
@@ -115,10 +124,10 @@ class BatchRows:
         found: list[bytes | None] = self.batch.column("data").slice(start, stop - start).to_pylist()
         return found
 
-    def failures(self) -> list[tuple[int, str]]:
-        """Index and error of each failed row."""
-        columns = (self.batch.column(name).to_pylist() for name in ("index", "status", "error"))
-        return [(index, error) for index, status, error in zip(*columns, strict=True) if status == FAILED]
+    def failures(self) -> list[Failure]:
+        """Each failed row."""
+        columns = (self.batch.column(name).to_pylist() for name in ("index", "status", "error", "item"))
+        return [(index, error, item) for index, status, error, item in zip(*columns, strict=True) if status == FAILED]
 
     @property
     def n_bytes(self) -> int:

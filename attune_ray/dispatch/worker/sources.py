@@ -57,10 +57,6 @@ class FileItems:
         """The same with buffers that other processes map instead of copying."""
         return replace(self, files=self.files.to_shared())
 
-    def detached(self) -> "FileItems":
-        """The same in memory of this process; the rows stay in their files."""
-        return replace(self, files=self.files.detached(), segments=self.segments.copy(), firsts=self.firsts.copy())
-
     def take(self, indexes: Sequence[int]) -> Iterator[Any]:
         """The items of a range, or of single indexes, each read when it is asked for.
 

@@ -1,12 +1,12 @@
 """The rows of a stored table as items, and items that are handed out as batches of tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from attune_ray.dispatch.worker.arrow_rows import rows_of
 from attune_ray.dispatch.worker.items import Items
-from attune_ray.dispatch.worker.native import NativeList, copied
+from attune_ray.dispatch.worker.native import NativeList
 from attune_ray.dispatch.worker.sources import FileItems
 
 __all__ = ["ItemBatches", "TableItems"]
@@ -34,10 +34,6 @@ class TableItems:
     def to_shared(self) -> "TableItems":
         """Itself: Arrow's buffers are mapped by other processes as they are."""
         return self
-
-    def detached(self) -> "TableItems":
-        """The same in memory of this process."""
-        return replace(self, table=copied(self.table))
 
     def take(self, indexes: Sequence[int]) -> Iterator[Any]:
         """The items of a range, or of single indexes."""
@@ -70,10 +66,6 @@ class ItemBatches:
     def to_shared(self) -> "ItemBatches":
         """The same over shared items."""
         return ItemBatches(self.items.to_shared())
-
-    def detached(self) -> "ItemBatches":
-        """The same over items of this process."""
-        return ItemBatches(self.items.detached())
 
     def take(self, indexes: Sequence[int]) -> Iterable[Any]:
         """The items of a range, or of single indexes."""

@@ -204,7 +204,7 @@ def test_a_chunk_stops_at_an_item_that_failed_for_good() -> None:
         last.failed(0, scope(), ValueError("no"), 1)
         assert last.is_stopped is True
 
-    assert [len(last.ended_rows().status), last.ended_rows().failures()] == [1, [(0, "ValueError: no")]]
+    assert [len(last.ended_rows().status), last.ended_rows().failures()] == [1, [(0, "ValueError: no", b"1")]]
 
 
 def test_a_timeout_is_told_apart() -> None:
@@ -222,6 +222,6 @@ def test_items_that_were_given_up_have_rows(*, is_fan_out: bool) -> None:
     summary, rows = failed_rows((3, 5), "gone", attempt=2, is_fan_out=is_fan_out)
 
     assert (summary.n_succeeded, summary.n_failed) == (0, 2)
-    assert rows.failures() == [(3, "gone"), (5, "gone")]
+    assert rows.failures() == [(3, "gone", None), (5, "gone", None)]
     assert [rows.value(0), rows.value(1)] == [None if is_fan_out else {"succeeded": False, "error": "gone"}] * 2
     rows.to_batch()

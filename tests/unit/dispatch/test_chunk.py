@@ -161,7 +161,7 @@ async def test_an_item_that_cancels_itself_is_its_own_failure(width: int) -> Non
 
     _, rows = await run_chunk_async(work_of(cancel, [0, 1, 2, 3]), Order(indexes=range(4), width=width))
 
-    assert (decode_all(rows.data), rows.failures()) == ([0, None, 2, 3], [(1, "CancelledError: ")])
+    assert (decode_all(rows.data), rows.failures()) == ([0, None, 2, 3], [(1, "CancelledError: ", b"1")])
 
 
 def test_the_user_s_interrupt_is_nobody_s_result() -> None:
@@ -198,7 +198,8 @@ def test_an_async_item_that_overruns_fails_alone() -> None:
 
     _, rows = run(work_of(hang, [0, 1, 2], timeout_s=0.02), Order(indexes=range(3), width=1))
 
-    assert (decode_all(rows.data), rows.failures()) == ([0, None, 2], [(1, "Execution timed out after 0.02 seconds")])
+    assert decode_all(rows.data) == [0, None, 2]
+    assert rows.failures() == [(1, "Execution timed out after 0.02 seconds", b"1")]
 
 
 @action("unit.told")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from attune_ray.dispatch.worker.encoding import encode
-from attune_ray.dispatch.worker.items import EncodedItems, as_items
+from attune_ray.dispatch.worker.items import as_items
 from attune_ray.dispatch.worker.results import FanOutResult, FanOutView, Part, PlainResult, ResultList, TaskView
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, AnyRows, Rows
 from attune_ray.dispatch.worker.stored import LocalRows
@@ -19,7 +19,13 @@ def rows(indexes: range | tuple[int, ...], *values: Any) -> Rows:
         data=[None if isinstance(value, Exception) else encode(value) for value in values],
         error=[str(value) if isinstance(value, Exception) else None for value in values],
         duration_us=[1] * len(values),
+        item={row: encode(letter(indexes[row])) for row, value in enumerate(values) if isinstance(value, Exception)},
     )
+
+
+def letter(index: int) -> str:
+    """The item of an index."""
+    return chr(ord("a") + index)
 
 
 class CountingRows:
@@ -89,7 +95,6 @@ def fan_out(*parts: Part, n_items: int, n_succeeded: int, most: int = 1_000) -> 
     """The result of a fan-out over letters."""
     return FanOutResult(
         parts=parts,
-        items=EncodedItems.of([chr(ord("a") + index) for index in range(n_items)]),
         n_items=n_items,
         n_succeeded=n_succeeded,
         n_failed=n_items - n_succeeded,

@@ -26,7 +26,7 @@ def test_every_row_that_was_written_whole_is_read(rows: list[tuple[bool, bytes]]
         if well:
             log.succeeded(row, data, row)
         else:
-            log.failed(row, FailedRow(None, data.hex(), row % 2 == 0, 1.5, ("s",)), row)
+            log.failed(row, FailedRow(None, data, data.hex(), row % 2 == 0, 1.5, ("s",)), row)
     used = log._end  # noqa: SLF001
     path = logs._folder() / "copy"  # noqa: SLF001
     kept = 8 + cut % (used - 7)

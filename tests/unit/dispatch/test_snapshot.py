@@ -9,7 +9,6 @@ from attune_ray.dispatch import context_store
 from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.worker import stored
 from attune_ray.dispatch.worker.encoding import encode
-from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews, open_context
@@ -143,7 +142,6 @@ def test_large_chunks_of_a_fan_out_are_put_and_small_ones_are_not(store: Store) 
     small = Rows(index=range(1, 2), status=[0], data=[b"2"], error=[None], duration_us=[1])
     result = FanOutResult(
         parts=(Part(range(1), LocalRows(large)), Part(range(1, 2), LocalRows(small))),
-        items=EncodedItems.of([1, 2]),
         n_items=2,
         n_succeeded=2,
         n_failed=0,
