@@ -19,6 +19,7 @@ from attune_ray.dispatch.children import ChildExecutor, run_action
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
+from attune_ray.dispatch.keeping import Recollection
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.errors import InvalidWorkflowError, PermanentError
 from attune_ray.model import Task, TaskType, Workflow, parse_workflow
@@ -127,7 +128,7 @@ class Engine:
         self._runs = Runs(
             world=World(
                 route=self._route,
-                local=self._inline,
+                recall=Recollection(max_failed_items=self.settings.limits.failed_items_listed),
                 clock=clock,
                 limits=self.settings.limits,
                 max_crashes=self.settings.fan_out.max_crashes,

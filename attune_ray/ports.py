@@ -9,6 +9,7 @@ from attune_ray.engine import Event, RunState, TaskRunId
 from attune_ray.model import Task
 from attune_ray.plan import Chunk, Items, Plan, PlanTask, Shape
 from attune_ray.records import Entry, History, Mail
+from attune_ray.values.keeping import Keeping, ResultStore
 from attune_ray.values.placement import Selector
 from attune_ray.values.secrets import RunSecrets
 
@@ -20,9 +21,12 @@ __all__ = [
     "Executor",
     "Inbox",
     "Journal",
+    "Kept",
+    "KeptPart",
     "LostItems",
     "Observer",
     "OpenTask",
+    "Recall",
     "ResultStore",
     "RunChild",
     "RunContext",
@@ -81,6 +85,8 @@ class TaskOrder:
         concurrency: items at once over the whole cluster; None: as wide as the executor.
         selectors: of which a node must meet one to run it, preferred ones first; (): any node.
         now: the moment at which the task run starts, UTC, ISO 8601.
+        keeping: how the results of its chunks outlive the coordinator; None: they do not.
+        kept: what they had come to before their coordinator died; None: it is opened for the first time.
     """
 
     run: TaskRunId
@@ -90,6 +96,37 @@ class TaskOrder:
     concurrency: int | None
     now: str
     selectors: tuple[Selector, ...] = ()
+    keeping: Keeping | None = None
+    kept: "Kept | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    """The results of one chunk.
+
+    Attributes:
+        items: that have ended in it.
+        saved: where they are, or they themselves; as of ``ChunkReport``, decoded.
+    """
+
+    items: Items
+    saved: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The results of a task run's chunks, as they are kept.
+
+    Attributes:
+        parts: in the order in which they ended.
+        n_failed: items that failed for good.
+    """
+
+    is_fan_out: bool
+    n_items: int
+    parts: tuple[KeptPart, ...] = ()
+    n_succeeded: int = 0
+    n_failed: int = 0
 
 
 class OpenTask(Protocol):
@@ -132,6 +169,7 @@ class ChunkReport:
         published: workflow variables that a parallel group has published; None: none.
         secrets: texts that its actions took as secrets: what else of the run is shown must not hold them.
         lost: what is to be known if its worker died, or was killed because the chunk was to be stopped.
+        saved: where its results are kept, or they themselves, as JSON; None: they die with this process.
     """
 
     n_succeeded: int
@@ -146,6 +184,7 @@ class ChunkReport:
     published: Mapping[str, Any] | None = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     lost: LostItems | None = None
+    saved: bytes | None = field(default=None, repr=False)
 
 
 _Task = TypeVar("_Task", bound=OpenTask)
@@ -165,7 +204,17 @@ class Executor(Protocol[_Task]):
         """
 
     async def run(self, task: _Task, chunk: Chunk) -> ChunkReport:
-        """Run a chunk and store its results. A cancelled call stops the chunk, and may still report what had ended."""
+        """Run a chunk and store its results. A cancelled call stops the chunk, and may still report what had ended.
+
+        Raises:
+            StateError: they cannot be kept.
+        """
+
+    async def salvage(self, task: _Task, chunk: Chunk, age_s: float) -> ChunkReport:
+        """Look after a chunk whose coordinator died, so many seconds after it was sent; otherwise as ``run``.
+
+        What is found of it is reported; what cannot be looked for goes on from where it stood.
+        """
 
     async def fail(self, task: _Task, chunk: Chunk, reason: str) -> ChunkReport:
         """Store that the items of a chunk failed without having run to an end."""
@@ -173,8 +222,22 @@ class Executor(Protocol[_Task]):
     def result(self, task: _Task, *, succeeded: bool, cancelled: bool = False) -> StoredResult:
         """The result of a task run whose chunks have all ended; ``cancelled``: before all its items had."""
 
+
+class Recall(Protocol):
+    """Makes results of task runs that no executor of this process has."""
+
     def failure(self, error: str | None) -> StoredResult:
         """The result of a task run that could not be opened; None: it was cancelled before."""
+
+    def result(self, kept: Kept, *, succeeded: bool, cancelled: bool = False) -> StoredResult:
+        """The result of a task run that had ended when its coordinator died; else as of ``Executor``."""
+
+    def is_intact(self, saved: Mapping[str, Any]) -> bool:
+        """Whether the results of a chunk are as they were kept; reads all of them.
+
+        Raises:
+            StateError: they cannot be read.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,32 +327,6 @@ class Inbox(Protocol):
 
         Raises:
             StateError: the store cannot be reached for now.
-        """
-
-
-class ResultStore(Protocol):
-    """Keeps what chunks have given, as contents with names like ``run/task/0-4999``. It travels to workers."""
-
-    def write(self, name: str, content: Any) -> None:
-        """Keep a buffer, whole or not at all, safe when it returns; what had the name before is gone.
-
-        Raises:
-            StateError: it cannot be kept.
-        """
-
-    def read(self, name: str) -> Any:
-        """The buffer that was kept, mapped where that is possible.
-
-        Raises:
-            ResultLostError: there is none of that name.
-            StateError: it cannot be read.
-        """
-
-    def remove(self, folder: str) -> None:
-        """Let go of all whose names begin with ``folder/``; nothing there is no error.
-
-        Raises:
-            StateError: it cannot be done.
         """
 
 

@@ -17,14 +17,16 @@ from attune_ray.engine import (
     RunStatus,
     TaskStatus,
 )
-from attune_ray.errors import Location, PermanentError, UsageError
+from attune_ray.errors import Location, PermanentError, StateError, UsageError
 from attune_ray.model import CancellationPolicy, TaskType, Workflow, apply_schema
 from attune_ray.plan import Plan, build
 from attune_ray.ports import ChildOrder, ChildReport, Observer, RunContext
+from attune_ray.records import Fact, History, RunBegun, root_of
 from attune_ray.values.secrets import NO_SECRETS, RunSecrets, Secrets
 
 __all__ = ["LiveRun", "Runs"]
 
+_NOTHING: Mapping[str, Any] = {}
 _SUCCEEDED = {TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.NOT_RUN}
 
 
@@ -66,23 +68,50 @@ class Runs:
     _secrets: RunSecrets = field(init=False)
     forget: Callable[[str], None] = field(default=lambda _: None)
     live: dict[str, Coordinator] = field(default_factory=dict)
+    _past: dict[str, list[Fact]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Look through the keystore once."""
         self._secrets = RunSecrets(config=self.config_secrets, keystore=Secrets.of([self.keystore]))
 
-    async def run(self, plan: Plan, given: Mapping[str, Any], *, run_id: str) -> RunResult:
+    async def run(
+        self, plan: Plan, given: Mapping[str, Any], *, run_id: str, launch: Mapping[str, Any] = _NOTHING
+    ) -> RunResult:
         """Run a plan to its end.
+
+        Args:
+            launch: as of ``RunBegun``.
 
         Raises:
             InvalidParametersError: the parameters do not fit the workflow's schema.
+            StateError: what happens cannot be kept, or there is a run of that id.
         """
-        return (await self._run(plan, self._context(plan, given, run_id))).result
+        context = self._context(plan, given, run_id)
+        if self.world.journal is not None:
+            await self.world.journal.write([_begun(plan.workflow, context, launch)])
+        return (await self._run(plan, context)).result
+
+    async def recover(self, plan: Plan, history: History) -> RunResult:
+        """Go on with a run whose coordinator has died; one that was paused goes on as well. Errors: as of ``run``.
+
+        Args:
+            history: all that is kept of it; it is ours to write to, unless it has ended.
+        """
+        begun = history.begun
+        for fact in history.facts:
+            self._past.setdefault(fact.run_id, []).append(fact)
+        try:
+            context = self._context(plan, begun.given, begun.run_id)
+            return (
+                await self._run(plan, replace(context, system={**context.system, "workflow_start": begun.at}))
+            ).result
+        finally:
+            self._past = {run_id: facts for run_id, facts in self._past.items() if root_of(run_id) != begun.run_id}
 
     def _context(
         self, plan: Plan, given: Mapping[str, Any], run_id: str, parent: RunContext | None = None
     ) -> RunContext:
-        """The context of a run at its begin; ``parent``: of the run that starts it."""
+        """The context of a run at its begin, or at that which is kept of it; ``parent``: of the run that starts it."""
         workflow = plan.workflow
         parameters = apply_schema(workflow.parameters, given, location=Location(workflow.source))
         known = self._secrets if parent is None else child_secrets(parent, given)
@@ -95,9 +124,15 @@ class Runs:
             config=self.configs.get((workflow.ref or "").rpartition(".")[0], self.config),
             keystore=self.keystore,
             secrets=replace(known, parameters=known.parameters | own),
-            system={"workflow_start": self.world.clock.now(), "run_id": run_id},
+            system={"workflow_start": self._start_of(run_id), "run_id": run_id},
             depth=1 if parent is None else parent.depth + 1,
         )
+
+    def _start_of(self, run_id: str) -> str:
+        """When a run has begun: now, or before its coordinator died."""
+        past = self._past.get(run_id)
+        known: str | None = past[0].shell.get("workflow_start") if past else None
+        return known or self.world.clock.now()
 
     async def run_child(self, order: ChildOrder) -> ChildReport:
         """Run what a task starts: a sub-workflow with its own variables, or parallel tasks that share the parent's.
@@ -183,11 +218,12 @@ class Runs:
         parent = None if order is None else self.live[order.parent.run_id]
         state = RunState(plan, self.world.limits.task_runs, self.world.max_crashes)
         run = Coordinator(plan, context, state, self.world, list(self.observers) if parent is None else [])
+        past = self._past.pop(context.run_id, [])
         self.live[context.run_id] = run
         with _below(parent, run):
             try:
-                result = await run.run(timeout_s=None if order is None else order.timeout_s)
-            except TimeoutError:
+                result = await run.run(timeout_s=None if order is None else order.timeout_s, past=past)
+            except (TimeoutError, StateError):
                 raise
             except Exception as error:
                 if not run.secrets:
@@ -236,6 +272,19 @@ def _below(parent: Coordinator | None, child: Coordinator) -> Iterator[None]:
 def _ask(run: Coordinator, request: Request) -> None:
     with suppress(RuntimeError):  # its loop has been closed since we looked: the run has ended
         run.loop.call_soon_threadsafe(run.ask, request)
+
+
+def _begun(workflow: Workflow, context: RunContext, launch: Mapping[str, Any]) -> RunBegun:
+    return RunBegun(
+        run_id=context.run_id,
+        at=context.system["workflow_start"],
+        title=_title(workflow),
+        source=workflow.source,
+        text=workflow.text,
+        given=context.given,
+        launch=launch,
+        is_secret=bool(context.secrets.all()),
+    )
 
 
 def _title(workflow: Workflow) -> str:

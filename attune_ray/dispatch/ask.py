@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, KeepsResults
+from attune_ray.dispatch.keeping import KeepsResults
+from attune_ray.dispatch.orders import Held
 from attune_ray.dispatch.worker.attempt import Recorder
 from attune_ray.dispatch.worker.stored import LocalRows
-from attune_ray.errors import ActionTimeoutError, AttuneError, Location, PermanentError, UsageError
+from attune_ray.errors import ActionTimeoutError, AttuneError, Location, PermanentError, StateError, UsageError
 from attune_ray.expression import ItemContext
 from attune_ray.model import apply_schema, to_json_schema
 from attune_ray.plan import Chunk
@@ -104,6 +105,7 @@ class _HeldQuestion(Held):
     """A task run that asks."""
 
     run_id: str
+    run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,31 +127,43 @@ class AskExecutor(KeepsResults):
             work=held.work,
             items=held.items,
             max_failed_items=held.max_failed_items,
+            keeping=held.keeping,
+            prefix=held.prefix,
+            parts=held.parts,
+            n_succeeded=held.n_succeeded,
+            n_failed=held.n_failed,
             run_id=order.context.run_id,
+            run=str(order.run),
         )
 
     async def run(self, task: _HeldQuestion, chunk: Chunk) -> ChunkReport:
         """Ask the questions of a chunk, one after the other."""
+        return await self.salvage(task, chunk, 0.0)
+
+    async def salvage(self, task: _HeldQuestion, chunk: Chunk, age_s: float) -> ChunkReport:
+        """The same: a question that was kept is still asked, for the time that is left."""
         recorder = Recorder.of(task.work, chunk.items, chunk.attempt)
         timed_out = False
         for row, (index, scope) in enumerate(task.work.scopes(chunk.items)):
-            timed_out = await self._ask(task, recorder, row, index, scope)
-        summary = recorder.summary(elapsed_s=0.0, worker="")
-        report = task.keep(chunk, LocalRows(recorder.ended_rows()), summary)
-        return replace(report, timed_out=timed_out)
+            timed_out = await self._ask(task, recorder, row, index, scope, age_s=age_s)
+        rows = recorder.ended_rows()
+        summary = await self._kept(task, chunk, rows, recorder.summary(elapsed_s=0.0, worker=""))
+        return replace(task.keep(chunk, LocalRows(rows), summary), timed_out=timed_out)
 
     async def _ask(
-        self, task: _HeldQuestion, recorder: Recorder, row: int, index: int | None, scope: ItemContext
+        self, task: _HeldQuestion, recorder: Recorder, row: int, index: int | None, scope: ItemContext, *, age_s: float
     ) -> bool:
         """One question, its outcome recorded; whether nobody answered in time."""
         timeout_s = recorder.work.program.timeout_s
         try:
             question = _question(task, index, recorder.work.input_of(scope), recorder.work.program.secrets)
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(None if timeout_s is None else max(0.0, timeout_s - age_s)):
                 response = await self.questions.ask(question)
         except TimeoutError:
             recorder.failed(row, scope, ActionTimeoutError(f"No answer within {timeout_s:g} seconds"), 0)
             return True
+        except StateError:
+            raise
         except AttuneError as error:
             recorder.failed(row, scope, error, 0)
         else:

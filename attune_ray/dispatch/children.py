@@ -7,12 +7,13 @@ from typing import Any
 
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, KeepsResults, now_of
+from attune_ray.dispatch.keeping import KeepsResults
+from attune_ray.dispatch.orders import Held, now_of
 from attune_ray.dispatch.worker.attempt import Recorder, cancelled_row
 from attune_ray.dispatch.worker.chunk import timed_out
 from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.stored import LocalRows
-from attune_ray.errors import AttuneError
+from attune_ray.errors import AttuneError, StateError
 from attune_ray.expression import ItemContext
 from attune_ray.plan import Chunk, Shape
 from attune_ray.ports import ChildOrder, ChildReport, ChunkReport, RunChild, TaskOrder
@@ -73,39 +74,53 @@ class ChildExecutor(KeepsResults):
             items=held.items,
             results=held.results,
             max_failed_items=held.max_failed_items,
+            keeping=held.keeping,
+            prefix=held.prefix,
+            parts=held.parts,
+            n_succeeded=held.n_succeeded,
+            n_failed=held.n_failed,
             order=order,
         )
 
     async def run(self, task: _HeldChild, chunk: Chunk) -> ChunkReport:
         """Run the children of a chunk, one after the other."""
+        return await self.salvage(task, chunk, 0.0)
+
+    async def salvage(self, task: _HeldChild, chunk: Chunk, age_s: float) -> ChunkReport:
+        """The same: a child run that was kept goes on from where it stood, in the time that is left."""
         recorder, scopes = recording(task.work, chunk.items, attempt=chunk.attempt, now_s=now_of(task))
         clock = asyncio.get_running_loop().time
         began = clock()
         published: Mapping[str, Any] | None = None
         for row, scope in scopes:
             index = chunk.items[row] if task.program.is_fan_out else None
-            report = await self._run_one(task, recorder, row, index, scope)
+            report = await self._run_one(task, recorder, row, index, scope, age_s=age_s)
             if report is None:
                 continue
             published = report.published
             if report.cancelled:
                 task.cut = cancelled_row(report.data)
                 break
-        summary = recorder.summary(elapsed_s=clock() - began, worker="")
-        return replace(task.keep(chunk, LocalRows(recorder.ended_rows()), summary), published=published)
+        rows = recorder.ended_rows()
+        summary = await self._kept(task, chunk, rows, recorder.summary(elapsed_s=clock() - began, worker=""))
+        return replace(task.keep(chunk, LocalRows(rows), summary), published=published)
 
     async def _run_one(
-        self, task: _HeldChild, recorder: Recorder, row: int, index: int | None, scope: ItemContext
+        self, task: _HeldChild, recorder: Recorder, row: int, index: int | None, scope: ItemContext, *, age_s: float
     ) -> ChildReport | None:
         """One child run, its outcome recorded unless it was cancelled; None: there was none, or it overran."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
             given = recorder.work.input_of(scope)
-            report = await self.run_child(_child_order(task, index, recorder.attempt, given, scope))
+            order = _child_order(task, index, recorder.attempt, given, scope)
+            timeout_s = None if order.timeout_s is None else max(0.0, order.timeout_s - age_s)
+            report = await self.run_child(replace(order, timeout_s=timeout_s))
         except TimeoutError:
             recorder.failed(row, scope, timed_out(recorder.work), int((clock() - began) * 1e6))
             return None
+        except StateError:  # what the child does cannot be kept: its parent cannot go on either
+            raise
         except AttuneError as error:
             recorder.failed(row, scope, error, int((clock() - began) * 1e6))
             return None

@@ -10,7 +10,8 @@ from typing import Any
 from attune_ray.actions import Catalog
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
-from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
+from attune_ray.dispatch.keeping import KeepsResults
+from attune_ray.dispatch.orders import Held, order_of, prefix_of, program_of, shape_of
 from attune_ray.dispatch.placement import Asked, asked_of
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.items import Items as HeldItems
@@ -18,10 +19,11 @@ from attune_ray.dispatch.worker.known import Known
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.recording import RecordingOrder
 from attune_ray.dispatch.worker.stored import RayRows
-from attune_ray.errors import AttuneError, EngineError, PermanentError, UsageError, WorkerCrashedError
+from attune_ray.errors import AttuneError, EngineError, PermanentError, StateError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, LostItems, TaskOrder
 from attune_ray.settings import RecordingSettings, Settings
+from attune_ray.values.keeping import Keeping
 
 __all__ = ["RayExecutor"]
 
@@ -35,12 +37,10 @@ class _HeldOnRay(Held):
     """A task run on Ray.
 
     Attributes:
-        id: as of its Spec.
         remote: the remote function for its chunks, with what the task asks of its workers.
         asked: that, where it asks for more than a CPU.
     """
 
-    id: str
     remote: Any
     asked: Asked | None
 
@@ -73,7 +73,7 @@ class RayExecutor(KeepsResults):
         (n_items, n_decoded), items_ref, work = (
             await _make_items(spec, options) if program.is_fan_out else ((1, 0), None, spec)
         )
-        return _HeldOnRay(
+        held = _HeldOnRay(
             program=program,
             n_items=n_items,
             bytes_decoded=n_decoded,
@@ -82,16 +82,19 @@ class RayExecutor(KeepsResults):
             items=items_ref,
             results=self.results if program.cache_ttl_s is not None else None,
             max_failed_items=self.settings.limits.failed_items_listed,
-            id=spec.id,
+            keeping=order.keeping,
+            prefix=prefix_of(order),
             remote=_with(_remote().perform, options),
             asked=asked,
         )
+        held.take_over(order.kept)
+        return held
 
     async def run(self, task: _HeldOnRay, chunk: Chunk) -> ChunkReport:
         """Send a chunk and wait for its summary; its rows stay in the object store."""
         if task.asked is not None and not await self._fitting(task.asked):  # the last node that fitted has left
             return await self.fail(task, chunk, task.asked.refusal(await self.cluster.nodes()))
-        told = _remote().to_bytes(order_of(task, chunk, log=f"{task.id}-{chunk.id}"))
+        told = _remote().to_bytes(order_of(task, chunk))
         refs = task.remote.remote(task.work, task.items, told)
         try:
             summary, rows_ref = await _answered(refs)
@@ -99,7 +102,16 @@ class RayExecutor(KeepsResults):
             return await self._recovered(task, chunk, told, str(error))
         except asyncio.CancelledError:
             return await self._stopped(task, chunk, told, refs)
-        return task.keep(chunk, RayRows(rows_ref), summary)
+        return task.keep(chunk, RayRows(rows_ref), _whole(summary))
+
+    async def salvage(self, task: _HeldOnRay, chunk: Chunk, age_s: float) -> ChunkReport:  # noqa: ARG002  as the port has it
+        """Look for the rows of a chunk in the store, then for what its worker has left on its machine."""
+        if (report := await self._found(task, chunk)) is not None:
+            return report
+        reason = "its coordinator died"
+        report = await self._recovered(task, chunk, _remote().to_bytes(order_of(task, chunk)), reason)
+        ended = () if report.lost is None else report.lost.ended
+        return replace(report, lost=LostItems(reason=reason, ended=ended, blameless=True))
 
     async def _stopped(self, task: _HeldOnRay, chunk: Chunk, told: bytes, refs: Any) -> ChunkReport:
         """The end of a chunk whose worker is being killed: the chunk may have ended before."""
@@ -107,12 +119,12 @@ class RayExecutor(KeepsResults):
             summary, rows_ref = await _answered(refs)
         except WorkerCrashedError:
             return await self._recovered(task, chunk, told, "it was cancelled")
-        return task.keep(chunk, RayRows(rows_ref), summary)
+        return task.keep(chunk, RayRows(rows_ref), _whole(summary))
 
     async def _recovered(self, task: _HeldOnRay, chunk: Chunk, told: bytes, reason: str) -> ChunkReport:
         """What a dead worker has left on its machine, wherever that is: results of items that had ended."""
         for node in await self.cluster.nodes():
-            if node["Alive"] and (found := await _left_on(node["NodeID"], told)) is not None:
+            if node["Alive"] and (found := await _left_on(node["NodeID"], told, task.keeping)) is not None:
                 (summary, ended, n_begun), rows_ref = found
                 ended_set = set(ended)
                 running = None if n_begun is None else tuple(i for i in chunk.items[:n_begun] if i not in ended_set)
@@ -130,6 +142,13 @@ class RayExecutor(KeepsResults):
         if self._store is not None:
             self._store.forget(run_id)
 
+    async def forget_logs(self, folder: str) -> None:
+        """Have every node remove what chunks of a run have left there, for when all of it is kept elsewhere."""
+        if self._store is not None:
+            for node in await self.cluster.nodes():
+                if node["Alive"]:
+                    _on(_remote().forget, node["NodeID"]).remote(folder)
+
     def _spec(self, order: TaskOrder, program: Program) -> Any:
         """What the chunks of a task run share; the large parts of it are put once per version of the context."""
         if self._store is None:
@@ -145,6 +164,7 @@ class RayExecutor(KeepsResults):
             reused_bytes=self.settings.limits.reused_bytes,
             worker_bytes=self.settings.limits.worker_bytes,
             recording=_recording(self.settings.recording),
+            keeping=order.keeping,
         )
 
     def _put_known(self, program: Program) -> Any:
@@ -188,16 +208,35 @@ async def _make_items(spec: Any, options: dict[str, Any]) -> tuple[tuple[int, in
     return answer, items_ref, spec_ref
 
 
-async def _left_on(node_id: str, told: bytes) -> tuple[Any, Any] | None:
-    """What a dead worker has left of a chunk on a node; None: nothing, or the node has left as well."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+async def _left_on(node_id: str, told: bytes, keeping: Keeping | None) -> tuple[Any, Any] | None:
+    """What a dead worker has left of a chunk on a node; None: nothing, or the node has left as well.
 
-    there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    Raises:
+        StateError: it cannot be kept.
+    """
     try:
-        saved, rows_ref = await _answered(_remote().recover.options(scheduling_strategy=there).remote(told))
+        saved, rows_ref = await _answered(_on(_remote().recover, node_id).remote(told, keeping))
     except WorkerCrashedError:
         return None
-    return None if saved is None else (saved, rows_ref)
+    return None if saved is None else (_whole(saved), rows_ref)
+
+
+def _on(remote: Any, node_id: str) -> Any:
+    """A remote function that runs on one node."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+
+    return remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
+
+
+def _whole(answer: Any) -> Any:
+    """What a worker has answered, if it could keep its rows.
+
+    Raises:
+        StateError: it could not.
+    """
+    if isinstance(answer, StateError):
+        raise answer
+    return answer
 
 
 def _remote() -> ModuleType:

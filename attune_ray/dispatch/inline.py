@@ -1,19 +1,26 @@
 """Chunks of inline actions run in the coordinator's own loop: no other process, no Ray."""
 
 import asyncio
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 
-from attune_ray.dispatch.orders import Held, KeepsResults, order_of, program_of, shape_of
+from attune_ray.actions.core import HARMLESS
+from attune_ray.dispatch.keeping import KeepsResults
+from attune_ray.dispatch.orders import Held, name_of, order_of, prefix_of, program_of, shape_of
 from attune_ray.dispatch.result_cache import ResultCache
+from attune_ray.dispatch.worker.attempt import summary_of
 from attune_ray.dispatch.worker.chunk import run_chunk_async
 from attune_ray.dispatch.worker.items import Items
+from attune_ray.dispatch.worker.kept_rows import is_inline
 from attune_ray.dispatch.worker.known import Reuse
 from attune_ray.dispatch.worker.program import Program, encode_items, open_work
+from attune_ray.dispatch.worker.row_log import RowLog, row_log, saved_rows
+from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.expression import WorkflowContext
 from attune_ray.plan import Chunk
-from attune_ray.ports import ChunkReport, TaskOrder
+from attune_ray.ports import ChunkReport, LostItems, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
 from attune_ray.values.item_source import ItemSource
 
@@ -35,7 +42,7 @@ class InlineExecutor(KeepsResults):
         is_core = order.action.ref.startswith("core.")
         reuse = self._reuse(program)
         work = open_work(program, order.action, items, lambda _: context, copies_input=not is_core, reuse=reuse)
-        return Held(
+        held = Held(
             program=program,
             n_items=1 if items is None else len(items),
             shape=shape_of(order, self.fan_out, slots=1),
@@ -43,7 +50,11 @@ class InlineExecutor(KeepsResults):
             items=items,
             results=self.results if reuse is not None else None,
             max_failed_items=self.limits.failed_items_listed,
+            keeping=order.keeping,
+            prefix=prefix_of(order),
         )
+        held.take_over(order.kept)
+        return held
 
     def _reuse(self, program: Program) -> Reuse | None:
         if program.cache_ttl_s is None:
@@ -52,8 +63,36 @@ class InlineExecutor(KeepsResults):
 
     async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
         """Run a chunk, many items at once."""
-        summary, rows = await run_chunk_async(task.work, order_of(task, chunk))
+        with _log(task, chunk) as log:
+            summary, rows = await run_chunk_async(task.work, order_of(task, chunk), log)
+            summary = await self._kept(task, chunk, rows, summary)
+            if log is not None and task.keeping is not None:
+                log.stays = is_inline(rows, task.keeping)
         return task.keep(chunk, LocalRows(rows), summary)
+
+    async def salvage(self, task: Held, chunk: Chunk, age_s: float) -> ChunkReport:  # noqa: ARG002  as the port has it
+        """Look for the rows of a chunk in the store, then for what the coordinator that died has left here."""
+        if (report := await self._found(task, chunk)) is not None:
+            return report
+        lost = LostItems(reason="its coordinator died", blameless=True)
+        saved = saved_rows(name_of(task, chunk), chunk.items, chunk.attempt, stays=True)
+        if saved is None:
+            return ChunkReport(n_succeeded=0, lost=lost)
+        summary = await self._kept(task, replace(chunk, id=-chunk.id), saved.rows, summary_of(saved))
+        ended = _items_of(saved.rows)
+        report = task.keep(chunk, LocalRows(saved.rows), summary, items=ended)
+        return replace(report, lost=replace(lost, ended=ended))
+
+
+def _log(task: Held, chunk: Chunk) -> contextlib.AbstractContextManager[RowLog | None]:
+    """The log of a chunk's rows, where they are to outlive this process and cannot just be made again."""
+    if task.keeping is None or task.program.action in HARMLESS:
+        return contextlib.nullcontext()
+    return row_log(name_of(task, chunk), stays=True)
+
+
+def _items_of(rows: Rows) -> range | tuple[int, ...]:
+    return rows.index if isinstance(rows.index, range) else tuple(rows.index)
 
 
 async def _items(program: Program, context: WorkflowContext) -> Items:

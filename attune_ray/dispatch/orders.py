@@ -1,27 +1,39 @@
 """From the coordinator's orders to what workers are told, and back; the same for every executor."""
 
 import os
+import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.actions import Kind
 from attune_ray.dispatch.result_cache import ResultCache
-from attune_ray.dispatch.worker.attempt import Summary, cancelled_row, failed_rows
+from attune_ray.dispatch.worker.attempt import Summary, cancelled_row
 from attune_ray.dispatch.worker.chunk import Order
-from attune_ray.dispatch.worker.items import Items as HeldItems
+from attune_ray.dispatch.worker.kept_rows import source_of
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.engine.pace import STRAGGLE_S
+from attune_ray.errors import StateError
 from attune_ray.plan import Chunk, Items, Shape
 from attune_ray.plan.chunks import failed_for_good
-from attune_ray.ports import ChunkReport, TaskOrder
+from attune_ray.ports import ChunkReport, Kept, TaskOrder
 from attune_ray.settings import FanOutSettings, LimitSettings
 from attune_ray.values.item_source import ItemSource
+from attune_ray.values.keeping import Keeping, folder_of
 from attune_ray.values.secrets import Secrets
 
-__all__ = ["Held", "KeepsResults", "failure", "now_of", "order_of", "program_of", "report_of", "shape_of"]
+__all__ = [
+    "Held",
+    "name_of",
+    "now_of",
+    "order_of",
+    "prefix_of",
+    "program_of",
+    "report_of",
+    "shape_of",
+]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +45,8 @@ class Held:
         items: the items themselves, or a reference to them; None for a plain task.
         bytes_decoded: of context, by who made the items; the first chunk tells of them.
         results: where those of its calls are kept, if its task has ``cache``.
+        keeping: how the rows of its chunks outlive this process; None: they do not.
+        prefix: its own, of the names of its chunks.
     """
 
     program: Program
@@ -42,6 +56,8 @@ class Held:
     items: Any
     bytes_decoded: int = 0
     results: ResultCache | None = None
+    keeping: Keeping | None = None
+    prefix: str = ""
     parts: list[Part] = field(default_factory=list)
     n_succeeded: int = 0
     n_failed: int = 0
@@ -64,6 +80,23 @@ class Held:
             self.results.keep(self.program.action, summary.fresh, ttl_s=self.program.cache_ttl_s)
         n_decoded, self.bytes_decoded = self.bytes_decoded + summary.context_bytes_decoded, 0
         return report_of(replace(summary, context_bytes_decoded=n_decoded))
+
+    def take_over(self, kept: Kept | None) -> None:
+        """Go on from what chunks had come to before their coordinator died.
+
+        Raises:
+            StateError: they were chunks of other items.
+        """
+        if kept is None or self.keeping is None:
+            return
+        if kept.n_items != self.n_items:
+            raise StateError(
+                f"task {self.program.task}: with_items gives {self.n_items:,} item(s) and gave {kept.n_items:,} before;"
+                " its files have changed, and nothing tells which results are whose"
+            )
+        results = self.keeping.results
+        self.parts = [Part(part.items, source_of(part.saved, results)) for part in kept.parts]
+        self.n_succeeded, self.n_failed = kept.n_succeeded, kept.n_failed
 
     def result(self, *, succeeded: bool, cancelled: bool) -> PlainResult | FanOutResult:
         """The result of the task run, whose chunks have all ended."""
@@ -144,19 +177,27 @@ def shape_of(order: TaskOrder, settings: FanOutSettings, slots: int) -> Shape:
     )
 
 
-def order_of(held: Held, chunk: Chunk, log: str = "") -> Order:
-    """What a worker is told of a chunk.
+def name_of(held: Held, chunk: Chunk) -> str:
+    """What a chunk is known by to whoever keeps its rows."""
+    return f"{held.prefix}{chunk.items[0]}-{chunk.items[-1] + 1}.{chunk.id}"
 
-    Args:
-        log: a name for the file of its rows, where it runs in a worker that may die.
-    """
+
+def prefix_of(order: TaskOrder) -> str:
+    """Of the names of a task run's chunks: a folder where they are kept, else something that no other run has."""
+    if order.keeping is None:
+        return f"{secrets.token_hex(8)}-"
+    return folder_of(order.context.run_id, str(order.run)) + "/"
+
+
+def order_of(held: Held, chunk: Chunk) -> Order:
+    """What a worker is told of a chunk."""
     return Order(
         indexes=chunk.items,
         attempt=chunk.attempt,
         width=chunk.width,
         budget_s=held.shape.target_s,
         now_s=now_of(held),
-        log=log,
+        name=name_of(held, chunk),
     )
 
 
@@ -177,36 +218,5 @@ def report_of(summary: Summary) -> ChunkReport:
         context_bytes_decoded=summary.context_bytes_decoded,
         secrets=summary.secrets,
         n_cached=summary.n_cached,
+        saved=summary.saved,
     )
-
-
-def failure(error: str | None) -> PlainResult:
-    """The result of a task that could not run; None: because it was cancelled."""
-    rows = cancelled_row() if error is None else failed_rows((0,), error, is_fan_out=False)[1]
-    return PlainResult(LocalRows(rows), succeeded=False)
-
-
-class KeepsResults:
-    """What every executor here does alike: it keeps the rows of its chunks in the task run it has opened."""
-
-    __slots__ = ()
-
-    async def fail(self, task: Held, chunk: Chunk, reason: str) -> ChunkReport:
-        """Store failed items, in this process."""
-        is_fan_out, found = task.program.is_fan_out, await self._items_of(task)
-        items = () if found is None else found.take(chunk.items)
-        summary, rows = failed_rows(chunk.items, reason, attempt=chunk.attempt, is_fan_out=is_fan_out, items=items)
-        return task.keep(chunk, LocalRows(rows), summary)
-
-    async def _items_of(self, task: Held) -> HeldItems | None:
-        """The items of a task run, wherever they are; None: it is no fan-out."""
-        found: HeldItems | None = task.items
-        return found
-
-    def result(self, task: Held, *, succeeded: bool, cancelled: bool = False) -> PlainResult | FanOutResult:
-        """The result of an ended task run."""
-        return task.result(succeeded=succeeded, cancelled=cancelled)
-
-    def failure(self, error: str | None) -> PlainResult:
-        """The result of a task that could not be opened."""
-        return failure(error)

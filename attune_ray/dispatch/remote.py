@@ -15,19 +15,21 @@ from typing import Any
 import ray
 
 from attune_ray.actions import Catalog, Source
-from attune_ray.dispatch.worker.attempt import Summary, failed_rows
+from attune_ray.dispatch.worker.attempt import Summary, failed_rows, summary_of
 from attune_ray.dispatch.worker.chunk import Order, run_chunk
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.items import Items
+from attune_ray.dispatch.worker.kept_rows import is_inline, kept
 from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
 from attune_ray.dispatch.worker.recording import RecordingOrder, record
-from attune_ray.dispatch.worker.row_log import row_log, saved_rows
-from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED
+from attune_ray.dispatch.worker.row_log import RowLog, forget_logs, row_log, saved_rows
+from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
-from attune_ray.errors import AttuneError, UsageError
+from attune_ray.errors import AttuneError, StateError, UsageError
+from attune_ray.values.keeping import Keeping
 
-__all__ = ["WARM_UP", "Spec", "answer_of", "make_items", "node_id", "perform", "recover", "to_bytes"]
+__all__ = ["WARM_UP", "Spec", "answer_of", "forget", "make_items", "node_id", "perform", "recover", "to_bytes"]
 
 _OPENED = 16
 """Task runs that a worker keeps open: more fan-outs than that at once compile anew."""
@@ -48,6 +50,7 @@ class Spec:
         reused_bytes: of results that a process may keep for such a task.
         worker_bytes: of memory that a worker may have to itself when a chunk has ended.
         recording: where workers record their memory; None: they do not.
+        keeping: how the rows of its chunks outlive the cluster; None: they do not.
     """
 
     id: str
@@ -59,6 +62,7 @@ class Spec:
     reused_bytes: int = 0
     worker_bytes: int = 2**63
     recording: RecordingOrder | None = None
+    keeping: Keeping | None = None
 
 
 WARM_UP = b"warm up"
@@ -75,14 +79,14 @@ def to_bytes(order: Order) -> bytes:
     indexes = order.indexes
     bounds = (indexes.start, indexes.stop) if isinstance(indexes, range) else None
     return encode(
-        (bounds, None if bounds else indexes, order.attempt, order.width, order.budget_s, order.now_s, order.log)
+        (bounds, None if bounds else indexes, order.attempt, order.width, order.budget_s, order.now_s, order.name)
     )
 
 
 def _order(told: bytes) -> Order:
-    bounds, singles, attempt, width, budget_s, now_s, log = decode(told)
+    bounds, singles, attempt, width, budget_s, now_s, name = decode(told)
     indexes = range(*bounds) if bounds is not None else tuple(singles)
-    return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s, now_s=now_s, log=log)
+    return Order(indexes=indexes, attempt=attempt, width=width, budget_s=budget_s, now_s=now_s, name=name)
 
 
 def answer_of(told: bytes) -> Any:
@@ -99,26 +103,52 @@ def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[bytes
         told: WARM_UP, or an order as ``to_bytes`` gives it.
 
     Returns:
-        A summary for the coordinator, for ``answer_of``; and the rows as an Arrow record batch, which stay in the
-        object store.
+        A summary for the coordinator, or why its rows cannot be kept, for ``answer_of``; and the rows as an Arrow
+        record batch, which stay in the object store.
     """
     if spec is None:
         return pickle.dumps(None), None
     process = _begun(spec)
     order, before = _order(told), process.cache.bytes_decoded
-    try:
-        with row_log(order.log) as log:
-            summary, rows = run_chunk(process.work(spec, items), order, log)
-    except AttuneError as error:
-        program = spec.program
-        summary, rows = failed_rows(
-            order.indexes, program.secrets.mask(str(error)), attempt=order.attempt, is_fan_out=program.is_fan_out
-        )
-    summary = replace(summary, context_bytes_decoded=process.cache.bytes_decoded - before)
-    answer = pickle.dumps(summary), rows.to_batch()
+    with row_log(order.name, stays=spec.keeping is not None) as log:
+        summary, rows = _ran(process, spec, items, order, log)
+        summary = replace(summary, context_bytes_decoded=process.cache.bytes_decoded - before)
+        try:
+            told_back: Summary | StateError = _kept(rows, summary, order.name, spec.keeping, log)
+        except StateError as error:
+            told_back = error
+    answer = pickle.dumps(told_back), rows.to_batch()
     if _own_bytes() > spec.worker_bytes:
         _retire()
     return answer
+
+
+def _ran(
+    process: "_Process", spec: Spec, items: Items | None, order: Order, log: RowLog | None
+) -> tuple[Summary, Rows]:
+    """Run a chunk; where its task cannot be opened here, all its items have failed."""
+    try:
+        return run_chunk(process.work(spec, items), order, log)
+    except AttuneError as error:
+        program, told = spec.program, spec.program.secrets.mask(str(error))
+        taken = () if items is None else items.take(order.indexes)
+        return failed_rows(order.indexes, told, attempt=order.attempt, is_fan_out=program.is_fan_out, items=taken)
+
+
+def _kept(rows: Rows, summary: Summary, name: str, keeping: Keeping | None, log: RowLog | None) -> Summary:
+    """Keep the rows of a chunk.
+
+    The log of those that go into the journal stays until the run has ended: when they are there, no worker is told.
+
+    Raises:
+        StateError: they cannot be kept; the log stays.
+    """
+    if keeping is None:
+        return summary
+    told = kept(rows, summary, name, keeping)
+    if log is not None:
+        log.stays = is_inline(rows, keeping)
+    return told
 
 
 def _make_items(spec: Spec) -> tuple[bytes, Any, Spec]:
@@ -136,28 +166,31 @@ def _make_items(spec: Spec) -> tuple[bytes, Any, Spec]:
     return pickle.dumps(answer), items, spec
 
 
-def _recover(told: bytes) -> tuple[bytes, Any]:
+def _recover(told: bytes, keeping: Keeping | None) -> tuple[bytes, Any]:
     """Look on this machine for what a dead worker has left of a chunk.
 
     Args:
         told: the order that the worker had.
+        keeping: as of its Spec.
 
     Returns:
         For ``answer_of``: a summary of the items that had ended, their indexes, and how many of the first items were
-        begun (None: not known); or None. And the rows as an Arrow record batch.
+        begun (None: not known); or None, or why the rows cannot be kept. And the rows as an Arrow record batch.
     """
     order = _order(told)
-    saved = saved_rows(order.log, order.indexes, order.attempt)
+    saved = saved_rows(order.name, order.indexes, order.attempt, stays=keeping is not None)
     if saved is None:
         return pickle.dumps(None), None
-    summary = Summary(
-        n_succeeded=saved.rows.status.count(SUCCEEDED),
-        n_failed=saved.rows.status.count(FAILED),
-        retryable=saved.retryable,
-        retry_after_s=saved.retry_after_s,
-        secrets=saved.secrets,
-    )
+    try:
+        summary = _kept(saved.rows, summary_of(saved), f"{order.name}-left", keeping, None)
+    except StateError as error:
+        return pickle.dumps(error), None
     return pickle.dumps((summary, saved.rows.index, saved.n_begun)), saved.rows.to_batch()
+
+
+def _forget(folder: str) -> None:
+    """Remove the logs of a run's chunks from this machine."""
+    forget_logs(folder)
 
 
 def _begun(spec: Spec) -> "_Process":
@@ -194,6 +227,8 @@ make_items = ray.remote(num_returns=3, **_OPTIONS)(_make_items)
 """The one that a fan-out begins with."""
 recover = ray.remote(num_returns=2, num_cpus=0, **_OPTIONS)(_recover)
 """The one that looks after a dead worker; it needs no slot."""
+forget = ray.remote(num_cpus=0, **_OPTIONS)(_forget)
+"""The one that tidies up after a run that was kept."""
 
 
 @dataclass(slots=True)

@@ -68,12 +68,17 @@ class TaskNotPrepared:
 
 @dataclass(frozen=True, slots=True)
 class TaskPrepared:
-    """The task may run: ``n_items`` items (1 for a plain task), as wide as ``shape`` allows."""
+    """The task may run: ``n_items`` items (1 for a plain task), as wide as ``shape`` allows.
+
+    Attributes:
+        only: the items that are to run; all others have succeeded in an earlier run. None: all are.
+    """
 
     run: TaskRunId
     n_items: int
     shape: Shape
     nature: Nature = "work"
+    only: Items | None = None
 
 
 @dataclass(frozen=True, slots=True)

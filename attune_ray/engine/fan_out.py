@@ -10,7 +10,7 @@ from attune_ray.engine.state import FanOut, TaskRun
 from attune_ray.plan import Chunk, Items, PlanTask
 from attune_ray.plan.chunks import next_size, split
 
-__all__ = ["chunk_done", "chunk_lost", "feed", "outcome_of", "stop", "timer_fired"]
+__all__ = ["chunk_done", "chunk_lost", "feed", "limit", "outcome_of", "stop", "timer_fired"]
 
 _ROUNDING = 1e-6  # 29 % of 100 items are 29, not 28.999999999999996
 
@@ -97,6 +97,14 @@ def _without(items: Items, gone: Items) -> Items:
         return items[len(gone) :]
     held = set(gone)
     return tuple(item for item in items if item not in held)
+
+
+def limit(fan_out: FanOut, only: Items) -> None:
+    """Run some items alone: all others have succeeded before."""
+    fan_out.next_index = fan_out.n_items
+    fan_out.n_succeeded = fan_out.n_items - len(only)
+    if only:
+        fan_out.ready.append(Chunk(id=_new_id(fan_out), items=only))
 
 
 def timer_fired(fan_out: FanOut, event: TimerFired) -> None:

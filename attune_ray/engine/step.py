@@ -162,6 +162,8 @@ def _fault(state: RunState, run: TaskRun, event: Event) -> str | None:
                 return f"{run.id} has {n_transitions} transitions"
         case TaskPrepared() if event.n_items < 0 or event.shape.lanes < 1:
             return f"{run.id} cannot have {event.n_items} items on {event.shape.lanes} lanes"
+        case TaskPrepared() if event.only is not None and not set(event.only) <= set(range(event.n_items)):
+            return f"{run.id} has {event.n_items} items, and not all of those that are to run"
     return None
 
 
@@ -226,6 +228,8 @@ def _prepared(state: RunState, run: TaskRun, event: TaskPrepared) -> list[Comman
     pace = Pace.of(state.plan_of(run.id).task.rate_limit)
     run.fan_out = held = FanOut(event.n_items, event.shape, event.nature, pace)
     run.phase = Phase.RUNNING
+    if event.only is not None:
+        fan_out.limit(held, event.only)
     if state.cancelling:
         fan_out.stop(held)
     return _go_on(state, run, held)

@@ -8,7 +8,8 @@ from typing import Any
 from attune_ray.actions import Action, Kind, Output
 from attune_ray.actions.core import WAITING
 from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.orders import Held, KeepsResults, now_of
+from attune_ray.dispatch.keeping import KeepsResults
+from attune_ray.dispatch.orders import Held, now_of
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.attempt import Recorder
 from attune_ray.dispatch.worker.chunk import timed_out
@@ -116,7 +117,12 @@ class ScriptedExecutor(KeepsResults):
             unanswered = await self._attempt(task, recorder, row, index, scope)
         elapsed_s = asyncio.get_running_loop().time() - began_s
         summary = recorder.summary(elapsed_s=elapsed_s, worker="simulated")
+        summary = await self._kept(task, chunk, recorder.rows, summary)
         return replace(task.keep(chunk, LocalRows(recorder.rows), summary), timed_out=unanswered)
+
+    async def salvage(self, task: Held, chunk: Chunk, age_s: float) -> ChunkReport:  # noqa: ARG002  as the port has it
+        """Play it again: nothing is left of an attempt that was cut short."""
+        return await self.run(task, chunk)
 
     def note(self, execution: Execution, depth: int) -> None:
         """Keep the record of an attempt, apart from those of sub-workflows."""

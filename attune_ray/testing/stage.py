@@ -8,6 +8,7 @@ from typing import Any, Literal, assert_never
 from attune_ray.actions import Action, Catalog
 from attune_ray.coordinator import Runs, World
 from attune_ray.dispatch.children import ChildExecutor, run_action
+from attune_ray.dispatch.keeping import Recollection
 from attune_ray.errors import PermanentError
 from attune_ray.model import Task, TaskType, Workflow
 from attune_ray.ports import ChildOrder, ChildReport, Executor, Observer
@@ -52,7 +53,7 @@ class Stage:
         limits = LimitSettings()
         world = World(
             route=self._route,
-            local=self.scripted.inline,
+            recall=Recollection(max_failed_items=limits.failed_items_listed),
             clock=ManualClock(),
             limits=limits,
             max_crashes=FanOutSettings().max_crashes,

@@ -15,6 +15,7 @@ from attune_ray import Engine, RunResult, action
 from attune_ray.actions import Action
 from attune_ray.coordinator import Coordinator, World
 from attune_ray.dispatch.context_store import ContextStore
+from attune_ray.dispatch.keeping import Recollection
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.results import PlainResult
 from attune_ray.dispatch.worker.rows import SUCCEEDED, Rows
@@ -115,13 +116,13 @@ class Forgetful:
         """No worker dies here."""
         raise AssertionError(reason)
 
-    def result(self, task: _Open, *, succeeded: bool) -> PlainResult:  # noqa: ARG002
+    async def salvage(self, task: _Open, chunk: Chunk, age_s: float) -> ChunkReport:  # noqa: ARG002
+        """Nobody dies here."""
+        raise AssertionError(age_s)
+
+    def result(self, task: _Open, *, succeeded: bool, cancelled: bool = False) -> PlainResult:  # noqa: ARG002
         """A small one."""
         return result(1)
-
-    def failure(self, error: str) -> PlainResult:
-        """All tasks can be opened here."""
-        raise AssertionError(error)
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def coordinated() -> Callable[[int], RunResult]:
             return scripted_action(task.action or ""), executor
 
         limits = LimitSettings()
-        world = World(route=route, local=executor, clock=ManualClock(), limits=limits, max_crashes=3)
+        world = World(route=route, recall=Recollection(), clock=ManualClock(), limits=limits, max_crashes=3)
         context = RunContext(run_id="r", given={}, parameters={"n": n_items}, variables={})
         return await Coordinator(plan, context, RunState(plan, 100, 3), world, []).run()
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune_ray.coordinator import Coordinator, RunResult, World
+from attune_ray.dispatch.keeping import Recollection
 from attune_ray.engine import RunState
 from attune_ray.model import Task
 from attune_ray.plan import Shape, build
@@ -62,7 +63,7 @@ def results(n_items: int, cases: dict[str, Any], rules: str, shape: Shape) -> Ru
     def route(task: Task) -> tuple[Any, Any]:
         return scripted_action(task.action or ""), executor
 
-    world = World(route=route, local=executor.inline, clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
+    world = World(route=route, recall=Recollection(), clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
     context = RunContext(run_id="r", given={}, parameters={}, variables={})
 
     async def work() -> RunResult:

@@ -6,7 +6,7 @@ from typing import Final
 
 from attune_ray.actions.output import Output
 
-__all__ = ["CORE", "WAITING"]
+__all__ = ["CORE", "HARMLESS", "WAITING"]
 
 _NAMES: Final = ("ask", "echo", "http_request", "noop", "sleep")
 
@@ -32,3 +32,5 @@ CORE: Final = _Core()
 """Every core action by its ref."""
 WAITING: Final = frozenset({"core.ask", "core.sleep"})
 """Those that do nothing but wait."""
+HARMLESS: Final = frozenset({"core.ask", "core.echo", "core.noop", "core.sleep"})
+"""Those that leave nothing in the world: done twice they are as done once."""

@@ -9,7 +9,7 @@ from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.native import as_native
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.results import TaskView
-from attune_ray.dispatch.worker.row_log import FailedRow, RowLog
+from attune_ray.dispatch.worker.row_log import FailedRow, RowLog, SavedRows
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.errors import (
@@ -23,7 +23,16 @@ from attune_ray.errors import (
 from attune_ray.expression import ItemContext
 from attune_ray.values.secrets import Secrets
 
-__all__ = ["CANCELLED", "Recorder", "Summary", "cancelled_row", "encoded_item", "failed_rows", "stored_output"]
+__all__ = [
+    "CANCELLED",
+    "Recorder",
+    "Summary",
+    "cancelled_row",
+    "encoded_item",
+    "failed_rows",
+    "stored_output",
+    "summary_of",
+]
 
 _FINAL = (PermanentError, ExpressionError, UnstorableResultError)
 """Failures that another attempt cannot mend: the input is rendered once, the result is what it is."""
@@ -47,6 +56,7 @@ class Summary:
         secrets: texts that items gave to parameters which are secret.
         n_cached: items whose results were known.
         fresh: digest → stored result object, of the calls of a task with ``cache`` that have succeeded.
+        saved: where its rows are kept beyond the life of the cluster, or they themselves, as JSON; None: nowhere.
     """
 
     n_succeeded: int
@@ -59,6 +69,7 @@ class Summary:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     n_cached: int = 0
     fresh: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    saved: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -252,6 +263,17 @@ def _storable(text: str) -> str:
 def encoded_item(item: Any) -> bytes | None:
     """An item as failed rows keep it; None: it could not be read itself."""
     return None if isinstance(item, Unreadable) else encode(item)
+
+
+def summary_of(saved: SavedRows) -> Summary:
+    """What the coordinator is told of a chunk that did not end by itself."""
+    return Summary(
+        n_succeeded=saved.rows.status.count(SUCCEEDED),
+        n_failed=saved.rows.status.count(FAILED),
+        retryable=saved.retryable,
+        retry_after_s=saved.retry_after_s,
+        secrets=saved.secrets,
+    )
 
 
 def failed_rows(

@@ -45,7 +45,8 @@ class Order:
         width: items at once, for async and blocking actions; others run one after the other.
         budget_s: seconds after which no further item is started; the first always is.
         now_s: seconds since 1970 when it was sent, for a task with ``cache``.
-        log: a name for the file of its rows, where it runs in a worker that may die.
+        name: its own, of letters, digits and a few signs in one folder or two: of the log of its rows, and of what is
+            kept of them.
     """
 
     indexes: range | tuple[int, ...]
@@ -53,7 +54,7 @@ class Order:
     width: int = 1
     budget_s: float = math.inf
     now_s: float = 0.0
-    log: str = ""
+    name: str = ""
 
 
 def run_chunk(work: Work, order: Order, log: RowLog | None = None) -> tuple[Summary, Rows]:

@@ -8,6 +8,7 @@ import contextlib
 import mmap
 import os
 import pickle
+import shutil
 import struct
 import tempfile
 import zlib
@@ -18,7 +19,7 @@ from typing import Any
 
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 
-__all__ = ["FailedRow", "RowLog", "SavedRows", "row_log", "saved_rows"]
+__all__ = ["FailedRow", "RowLog", "SavedRows", "forget_logs", "row_log", "saved_rows"]
 
 _BEGUN = struct.Struct("<Q")
 _ROW = struct.Struct("<BxxxIIIQ")
@@ -48,11 +49,15 @@ class FailedRow:
 class RowLog:
     """Writes rows of one chunk as they end; one that the disk has no room for ends the log.
 
+    Attributes:
+        stays: the file is left when the chunk has ended: nobody else may know of its rows yet.
+
     Raises:
         OSError: there is no room for its beginning.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, stays: bool = False) -> None:
+        self.stays = stays
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -92,10 +97,13 @@ class RowLog:
         self._end = end
 
     def close(self) -> None:
-        """The chunk has ended: its rows are told of otherwise."""
+        """The chunk has ended: its rows are told of otherwise, unless the log ``stays``."""
         self._map.close()
+        if self.stays:
+            os.ftruncate(self._file, self._end)
+        else:
+            self._path.unlink(missing_ok=True)
         os.close(self._file)
-        self._path.unlink(missing_ok=True)
 
     def _grow(self, n_bytes: int) -> bool:
         """Make room; where there is none, nothing more is written, and nothing is known of the items that follow."""
@@ -115,10 +123,18 @@ class RowLog:
 
 
 @contextlib.contextmanager
-def row_log(name: str) -> Iterator[RowLog | None]:
-    """A log for a chunk; None where the machine has no room for one."""
+def row_log(name: str, *, stays: bool = False) -> Iterator[RowLog | None]:
+    """A log for a chunk; None where the machine has no room for one.
+
+    Args:
+        name: of the file, in folders of its own; it is new.
+        stays: as of RowLog.
+    """
     try:
-        log = RowLog(_folder() / name)
+        folder = _folder()
+        for below in reversed(Path(name).parents[:-1]):
+            (folder / below).mkdir(mode=0o700, exist_ok=True)
+        log = RowLog(folder / name, stays=stays)
     except OSError:
         yield None
         return
@@ -145,14 +161,26 @@ class SavedRows:
     secrets: tuple[str, ...] = ()
 
 
-def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int) -> SavedRows | None:
-    """Read the log of a chunk whose worker is dead, and remove it; None: there is none on this machine."""
+def forget_logs(folder: str) -> None:
+    """Remove the logs below a folder of this machine; one that cannot be removed stays."""
+    shutil.rmtree(_folder() / folder, ignore_errors=True)
+
+
+def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int, *, stays: bool = False) -> SavedRows | None:
+    """Read the log of a chunk that did not end by itself; None: there is none on this machine.
+
+    Args:
+        stays: it is not removed: it may be wanted again.
+    """
     path = _folder() / name
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
-    path.unlink(missing_ok=True)
+    if not stays:
+        path.unlink(missing_ok=True)
+    if len(content) < _BEGUN.size:
+        return None
     written = {row: (kind, data, us) for row, kind, data, us in _records(content)}
     failed = {row: _failed_row(data) for row, (kind, data, _) in written.items() if kind == FAILED}
     delays_s = [row.retry_after_s for row in failed.values() if row.retry_after_s is not None]

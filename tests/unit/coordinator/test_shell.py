@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from attune_ray.coordinator import Coordinator, RunResult, World
+from attune_ray.dispatch.keeping import Recollection
 from attune_ray.dispatch.orders import Held
 from attune_ray.engine import CancelRequested, ChunkDone, Event, RunStarted, RunState, TaskPrepared
 from attune_ray.model import Task
@@ -82,7 +83,7 @@ def run_with(
         return scripted_action(task.action or ""), scripted
 
     async def work() -> RunResult:
-        world = World(route=route, local=scripted.inline, clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
+        world = World(route=route, recall=Recollection(), clock=ManualClock(), limits=LimitSettings(), max_crashes=3)
         context = RunContext(run_id="r", given={}, parameters={}, variables={})
         trigger = Trigger(kind=when)
         observers: list[Observer] = [trigger]
