@@ -32,6 +32,7 @@ from attune_ray.records import (
     root_of,
 )
 from attune_ray.store.codec import decode_begun, decode_fact, decode_json, decode_result, encode, encode_json, kind_of
+from attune_ray.store.refusals import Refusals, has_begun, is_fenced
 
 __all__ = ["DyingJournal", "JournalAndInbox", "MemoryJournal", "MemoryResults", "status_after"]
 
@@ -112,21 +113,18 @@ class MemoryJournal:
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Keep the entries of all runs that are this coordinator's."""
-        reread = [_reread(entry) for entry in entries]  # before anything is kept: one that is no JSON changes nothing
-        begun = {entry.run_id for entry in reread if isinstance(entry, RunBegun) and entry.run_id in self._shared.runs}
-        fenced = set()
-        for entry in reread:
-            root = root_of(entry.run_id)
-            if isinstance(entry, RunBegun) and root not in begun:
+        refused = Refusals()
+        for original, entry in refused.each(entries, _reread):
+            root = root_of(original.run_id)
+            if isinstance(entry, RunBegun) and root not in self._shared.runs:
                 self._shared.runs[root] = _Kept(entry, owner=self._me)
-            elif root not in begun and self._is_mine(root):
+            elif isinstance(entry, RunBegun):
+                refused.add(root, has_begun(root))
+            elif root not in refused and not self._is_mine(root):
+                refused.add(root, is_fenced(root))
+            elif root not in refused:
                 self._keep(entry, self._shared.runs[root])
-            elif root not in begun:
-                fenced.add(root)
-        if begun:
-            raise StateError(f"a run {', '.join(sorted(begun))} has begun already", frozenset(begun | fenced))
-        if fenced:
-            raise FencedError(f"another coordinator has run {', '.join(sorted(fenced))}", frozenset(fenced))
+        refused.raise_any()
 
     async def flush(self) -> None:
         """Nothing is ever waiting."""

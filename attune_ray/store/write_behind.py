@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from attune_ray.errors import FencedError, StateError
+from attune_ray.errors import StateError
 from attune_ray.ports import Journal
-from attune_ray.records import Entry, History, root_of
+from attune_ray.records import Entry, History
 from attune_ray.settings import StateSettings
+from attune_ray.store.refusals import by_run, joined
 
 __all__ = ["WriteBehind"]
 
@@ -42,10 +43,11 @@ class WriteBehind:
         self._hurry = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._lost: dict[str, Exception] = {}
+        self._untold: set[str] = set()
 
     async def write(self, entries: Sequence[Entry]) -> None:
         """Keep entries. An error that an earlier write could not tell is told by the next one of its run."""
-        parts = _by_run(entries)
+        parts = by_run(entries)
         self._raise_lost(parts)
         n_waiting = self._n_waiting + len(entries)
         if self._settings.level == "relaxed" and n_waiting < self._settings.max_waiting:
@@ -54,9 +56,9 @@ class WriteBehind:
             await self._commit(parts)
 
     async def flush(self) -> None:
-        """Wait until everything is committed; raises what relaxed writes could not tell."""
+        """Wait until everything is committed; raises what relaxed writes could not tell, once."""
         await self._commit_waiting()
-        self._raise_lost(self._lost)
+        self._raise_lost(set(self._untold))
         await self._journal.flush()
 
     async def claim(self, run_id: str) -> History:
@@ -64,6 +66,7 @@ class WriteBehind:
         await self._commit_waiting()
         history = await self._journal.claim(run_id)
         self._lost.pop(run_id, None)
+        self._untold.discard(run_id)
         return history
 
     async def read(self, run_id: str) -> History:
@@ -75,9 +78,8 @@ class WriteBehind:
         """Commit what waits, and close the journal whatever comes of it."""
         try:
             await self._commit_waiting()
-            self._raise_lost(self._lost)
+            self._raise_lost(set(self._untold))
         finally:
-            self._lost = {}
             await self._journal.close()
 
     async def _commit_waiting(self) -> None:
@@ -95,7 +97,7 @@ class WriteBehind:
         self._hurry.set()
         errors = [each for each in await asyncio.gather(*futures, return_exceptions=True) if each is not None]
         if errors:
-            raise _joined(errors)
+            raise _one(errors)
 
     def _add(self, batches: list[_Batch]) -> None:
         if not self._waiting:
@@ -132,7 +134,7 @@ class WriteBehind:
             if entries:
                 await self._journal.write(entries)
         except Exception as error:  # noqa: BLE001 - told to each who waits, or to the next who writes
-            failed = {batch.run_id for batch in group}
+            failed = {batch.run_id for batch in group if batch.entries}
             if isinstance(error, StateError) and error.run_ids:
                 failed &= error.run_ids
             behind = [batch for batch in self._waiting if batch.run_id in failed]
@@ -147,40 +149,27 @@ class WriteBehind:
         for batch in batches:
             if batch.done is None or batch.done.done():
                 self._lost.setdefault(batch.run_id, _of_run(error, batch.run_id))
+                self._untold.add(batch.run_id)
             else:
                 batch.done.set_exception(_of_run(error, batch.run_id))
 
     def _raise_lost(self, runs: Iterable[str]) -> None:
         errors = [self._lost[run_id] for run_id in runs if run_id in self._lost]
+        self._untold.difference_update(runs)
         if errors:
-            raise _joined(errors)
-
-
-def _by_run(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """The entries of each run that was asked for, in their order."""
-    parts: dict[str, list[Entry]] = {}
-    for entry in entries:
-        parts.setdefault(root_of(entry.run_id), []).append(entry)
-    return parts
+            raise _one(errors)
 
 
 def _of_run(error: Exception, run_id: str) -> Exception:
     """An error of a whole group, as one of one run: each who waits gets a traceback of their own."""
     if not isinstance(error, StateError):
         return error
-    own = type(error)(str(error), frozenset({run_id} - {""}) if error.run_ids else frozenset())
+    own = type(error)(str(error), frozenset({run_id}) if error.run_ids else frozenset())
     own.__cause__ = error
     return own
 
 
-def _joined(errors: Sequence[BaseException]) -> BaseException:
-    """The one error, or one for several runs."""
-    if len(errors) == 1 or not all(isinstance(error, StateError) for error in errors):
-        return errors[0]
+def _one(errors: Sequence[BaseException]) -> BaseException:
+    """What a caller is told; an error that is none of the store's goes before the others."""
     states = [error for error in errors if isinstance(error, StateError)]
-    kind = FencedError if all(isinstance(error, FencedError) for error in states) else StateError
-    whole = any(not error.run_ids for error in states)
-    run_ids = frozenset[str]() if whole else frozenset().union(*(error.run_ids for error in states))
-    joined = kind("; ".join(dict.fromkeys(map(str, states))), run_ids)
-    joined.__cause__ = states[0]
-    return joined
+    return joined(states) if len(states) == len(errors) else next(e for e in errors if not isinstance(e, StateError))

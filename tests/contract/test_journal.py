@@ -96,19 +96,29 @@ async def test_a_run_begins_once(store: Store) -> None:
         await journal.write([begun(title="other"), begun("r2"), fact(run_id="r2"), fact(run_id="r1")])
 
     assert caught.value.run_ids == {"r1"}
-    assert await journal.read("r1") == History(begun())
-    assert await journal.read("r2") == History(begun("r2"), (fact(run_id="r2"),))
+    assert await (await store.coordinator()).read("r1") == History(begun())
+    assert await (await store.coordinator()).read("r2") == History(begun("r2"), (fact(run_id="r2"),))
 
 
-async def test_what_is_no_json_is_told_and_nothing_of_the_write_is_kept(store: Store) -> None:
-    """The error names the run that it is of."""
+async def test_two_beginnings_of_one_run_at_once_are_both_refused(store: Store) -> None:
+    """Which of the two it should be is not ours to say."""
     journal = await store.coordinator()
-    await journal.write([begun()])
+    with pytest.raises(StateError, match="r1 has begun already"):
+        await journal.write([begun(), begun(), begun("r2")])
+
+    await journal.write([fact(run_id="r2")])
+
+
+async def test_what_is_no_json_is_told_and_nothing_of_its_run_is_kept(store: Store) -> None:
+    """The error names the run that it is of; others in the same write are kept."""
+    journal = await store.coordinator()
+    await journal.write([begun("r1"), begun("r2")])
     with pytest.raises(StateError, match="no JSON") as caught:
-        await journal.write([fact(), fact(holding={"x": object()})])
+        await journal.write([fact(run_id="r1"), fact(run_id="r2"), fact(run_id="r1/b", holding={"x": object()})])
 
     assert caught.value.run_ids == {"r1"}
-    assert (await (await store.coordinator()).read("r1")).facts == ()
+    other = await store.coordinator()
+    assert [len((await other.read(run)).facts) for run in ("r1", "r2")] == [0, 1]
 
 
 async def test_a_run_whose_coordinator_lives_is_not_given_away(store: Store) -> None:
