@@ -199,18 +199,10 @@ class UsageError(AttuneError):
 
 
 class StateError(AttuneError):
-    """The operator's: what is kept of runs cannot be read or written (a full disk, a server that is gone)."""
-
-
-class ResultLostError(StateError):
-    """Kept results are not there any more, or their checksum is not what it was."""
-
-
-class FencedError(StateError):
-    """Another coordinator has the run: nothing more is kept of what this one does.
+    """The operator's: what is kept of runs cannot be read or written (a full disk, a server that is gone).
 
     Attributes:
-        run_ids: the runs that are lost to it.
+        run_ids: the runs that it is about, while others are kept as before; empty: all.
     """
 
     def __init__(self, message: str, run_ids: frozenset[str] = frozenset()) -> None:
@@ -220,6 +212,14 @@ class FencedError(StateError):
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the runs too."""
         return type(self), (str(self), self.run_ids)
+
+
+class ResultLostError(StateError):
+    """Kept results are not there any more, or their checksum is not what it was."""
+
+
+class FencedError(StateError):
+    """Another coordinator has the runs ``run_ids``: nothing more is kept of what this one does."""
 
 
 class EngineError(AttuneError):

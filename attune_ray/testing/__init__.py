@@ -12,13 +12,17 @@ waiting takes no time.
 ('completed', [(1, 'failed', 0.0), (2, 'completed', 3600.0)])
 """
 
+from attune_ray.store import DyingJournal, MemoryJournal, MemoryResults
 from attune_ray.testing.clock import ManualClock, VirtualLoop
 from attune_ray.testing.script import Execution, ScriptedExecutor
 from attune_ray.testing.simulate import Simulation, condition, evaluate, load_workflow, render, simulate
 
 __all__ = [
+    "DyingJournal",
     "Execution",
     "ManualClock",
+    "MemoryJournal",
+    "MemoryResults",
     "ScriptedExecutor",
     "Simulation",
     "VirtualLoop",

@@ -1,0 +1,117 @@
+"""Stores of runs for the contract of the journal: each makes coordinators over one and the same store."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from attune_ray.engine import Request
+from attune_ray.ports import Inbox, Journal
+from attune_ray.records import History, Mail, QuestionKey
+from attune_ray.settings import StateSettings
+from attune_ray.store import MemoryJournal, WriteBehind
+from attune_ray.store.memory import JournalAndInbox
+
+__all__ = ["BehindStore", "Coordinator", "MemoryStore", "Store"]
+
+
+class Coordinator(Journal, Inbox, Protocol):
+    """One that writes and hears."""
+
+
+class Store(Protocol):
+    """Where several coordinators keep runs, and others ask things of them."""
+
+    async def coordinator(self) -> Coordinator:
+        """A new one, which lives."""
+
+    async def kill(self, coordinator: Coordinator) -> None:
+        """Let one die without a word; its object can still be called, as a process that wakes up again calls it."""
+
+    def status(self, run_id: str) -> str:
+        """How a run stands, for those who list runs."""
+
+    def questions(self) -> list[QuestionKey]:
+        """The open questions, oldest first."""
+
+    def request(self, run_id: str, request: Request) -> None:
+        """Ask something of a run."""
+
+    def answer(self, key: QuestionKey, response: Any) -> None:
+        """Answer a question."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+
+class MemoryStore:
+    """Runs in memory."""
+
+    def __init__(self) -> None:
+        self._first = MemoryJournal()
+
+    async def coordinator(self) -> JournalAndInbox:
+        """Another over the same store."""
+        return self._first.beside()
+
+    async def kill(self, coordinator: Coordinator) -> None:
+        """Count it as dead."""
+        assert isinstance(coordinator, MemoryJournal)
+        coordinator.successor()
+
+    def status(self, run_id: str) -> str:
+        """As kept."""
+        return self._first.status(run_id)
+
+    def questions(self) -> list[QuestionKey]:
+        """As kept."""
+        return [asked.key for asked in self._first.questions]
+
+    def request(self, run_id: str, request: Request) -> None:
+        """As another process."""
+        self._first.request(run_id, request)
+
+    def answer(self, key: QuestionKey, response: Any) -> None:
+        """As another process."""
+        self._first.answer(key, response)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Behind(WriteBehind):
+    """Group commit over a journal, with the inbox of that one."""
+
+    def __init__(self, inner: Coordinator, settings: StateSettings) -> None:
+        super().__init__(inner, settings)
+        self.inner = inner
+
+    async def write(self, entries: Sequence[Any]) -> None:
+        """Write and flush: the contract's errors are those of both together."""
+        await super().write(entries)
+        await self.flush()
+
+    async def beat(self) -> Sequence[Mail]:
+        return await self.inner.beat()
+
+
+class BehindStore:
+    """Any other store, with group commit before it."""
+
+    def __init__(self, store: Store, settings: StateSettings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def coordinator(self) -> _Behind:
+        """Another over the same store."""
+        return _Behind(await self._store.coordinator(), self._settings)
+
+    async def kill(self, coordinator: _Behind) -> None:
+        """Count it as dead."""
+        await self._store.kill(coordinator.inner)
+
+
+def summary(history: History) -> tuple[str, int, bool]:
+    """What a short assertion is about."""
+    return history.begun.run_id, len(history.facts), history.ended is not None
