@@ -1,12 +1,13 @@
 """Settings → a wired engine: the one file that knows every adapter."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
 import secrets
 import weakref
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -21,17 +22,20 @@ from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.keeping import Recollection
 from attune_ray.dispatch.result_cache import ResultCache
-from attune_ray.errors import InvalidWorkflowError, PermanentError
+from attune_ray.dispatch.worker.row_log import forget_logs
+from attune_ray.errors import InvalidWorkflowError, PermanentError, UsageError
 from attune_ray.model import Task, TaskType, Workflow, parse_workflow
 from attune_ray.packs import config_secrets, keystore_warnings, load_config, load_keystore, load_pack
 from attune_ray.packs.files import read_text
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
-from attune_ray.ports import Clock, Executor, Observer
+from attune_ray.ports import Clock, Executor, Inbox, Journal, Observer
+from attune_ray.records import Asked, History
 from attune_ray.settings import Settings
+from attune_ray.values.keeping import Keeping, folder_of_run
 from attune_ray.values.secrets import NO_SECRETS
 
-__all__ = ["Engine", "SystemClock", "load", "run"]
+__all__ = ["Engine", "State", "SystemClock", "load", "run"]
 
 
 def load(source: str | Path) -> Workflow:
@@ -79,6 +83,21 @@ def run(
         return engine.run(source, parameters)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where the runs of an engine are kept.
+
+    Attributes:
+        journal: their facts; ``inbox``: what other processes ask of them, looked into every ``beat_s`` seconds.
+        keeping: their results.
+    """
+
+    journal: Journal
+    inbox: Inbox
+    keeping: Keeping
+    beat_s: float = 1.0
+
+
 class Engine:
     """Runs workflows, one after the other or many at once, over one Ray connection.
 
@@ -93,9 +112,12 @@ class Engine:
         keystore: a YAML file of secrets, what templates read as ``keystore``; over it come the variables
             ``ATTUNE_KEYSTORE_<NAME>`` of the environment, by their names in lower case.
         observers: are told of every fact of every run.
+        launch: how whoever made this engine can make it again, as JSON; kept with its runs.
+        state: where its runs are kept, in place of what ``settings.state`` says.
 
     Raises:
         UsageError: an action source, a pack, the configuration or the keystore cannot be read.
+        StateError: the place where runs are kept cannot be opened.
         InvalidWorkflowError: one of ``workflows``, or of the files of a pack, has problems.
     """
 
@@ -110,8 +132,12 @@ class Engine:
         keystore: str | Path | None = None,
         observers: Iterable[Observer] = (),
         clock: Clock | None = None,
+        launch: Mapping[str, Any] | None = None,
+        state: State | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        self._state = state
+        self._launch = launch or {}
         opened = [load_pack(folder) for folder in packs]
         sources = [source for given in actions for source in sources_of(given)]
         self.catalog = Catalog([*sources, *(pack.source for pack in opened)])
@@ -128,10 +154,14 @@ class Engine:
         self._runs = Runs(
             world=World(
                 route=self._route,
-                recall=Recollection(max_failed_items=self.settings.limits.failed_items_listed),
+                recall=Recollection(
+                    None if state is None else state.keeping.results, self.settings.limits.failed_items_listed
+                ),
                 clock=clock,
                 limits=self.settings.limits,
                 max_crashes=self.settings.fan_out.max_crashes,
+                journal=None if state is None else state.journal,
+                keeping=None if state is None else state.keeping,
             ),
             workflows=self.workflows,
             configs=configs,
@@ -140,9 +170,14 @@ class Engine:
             keystore=keys,
             observers=tuple(observers),
             forget=self._ray.forget,
+            inbox=None if state is None else state.inbox,
+            answered=lambda mail: self._asking.questions.deliver(mail.key, mail.response),
+            beat_s=1.0 if state is None else state.beat_s,
         )
         self._children = ChildExecutor(self._inline, self.settings.limits, self._runs.run_child)
-        self._asking = AskExecutor(self._inline, Questions(self._tell_question))
+        self._asking = AskExecutor(
+            self._inline, Questions(self._tell_question, None if state is None else self._keep_question)
+        )
         self._runner = asyncio.Runner()
         self._results: weakref.WeakSet[RunResult] = weakref.WeakSet()
 
@@ -165,8 +200,49 @@ class Engine:
         """The same in a running event loop; any number of runs may share it."""
         is_reference = isinstance(source, str) and source in self.workflows
         plan = self.plan(self.workflows[str(source)] if is_reference else _loaded(source))
-        result = await self._runs.run(plan, dict(parameters or {}), run_id=run_id or _new_run_id())
+        launch = {**self._launch, "reference": str(source)} if is_reference else self._launch
+        given, run_id = dict(parameters or {}), run_id or _new_run_id()
+        return await self._tidied(run_id, self._runs.run(plan, given, run_id=run_id, launch=launch))
+
+    async def recover(self, run_id: str) -> RunResult:
+        """Go on with a run that is kept and whose coordinator has died; one that has ended is given back.
+
+        Raises:
+            UsageError: there is no such run, or the engine keeps none.
+            FencedError: its coordinator lives.
+            StateError: what is kept of it cannot be read.
+            InvalidWorkflowError: the workflow names actions that there are not.
+        """
+        history = await self._kept.claim(run_id)
+        plan = self.plan(self._workflow_of(history))
+        return await self._tidied(run_id, self._runs.recover(plan, history))
+
+    def _workflow_of(self, history: History) -> Workflow:
+        """The workflow of a run as it was then; of a pack's, what stands in its action's file is as it is now."""
+        begun = history.begun
+        if (reference := begun.launch.get("reference")) is None:
+            return parse_workflow(begun.text, source=begun.source)
+        if (known := self.workflows.get(reference)) is None:
+            raise UsageError(f"run {begun.run_id} is of workflow {reference}: name the pack that it is in")
+        if known.text == begun.text:
+            return known
+        owned = {name: getattr(known, name) for name in ("ref", "label", "description", "parameters", "output", "tags")}
+        return parse_workflow(begun.text, source=begun.source, owned=owned)
+
+    @property
+    def _kept(self) -> Journal:
+        if self._state is None:
+            raise UsageError("this engine keeps no runs: give it settings with a state")
+        return self._state.journal
+
+    async def _tidied(self, run_id: str, work: Awaitable[RunResult]) -> RunResult:
+        """What a run gives; what its chunks have left for a successor is not wanted any more."""
+        result = await work
         self._results.add(result)
+        if self._state is not None:
+            folder = folder_of_run(run_id)
+            forget_logs(folder)
+            await self._ray.forget_logs(folder)
         return result
 
     def plan(self, workflow: Workflow) -> Plan:
@@ -238,11 +314,29 @@ class Engine:
         self._asking.questions.answer(run_id, task, response, index)
 
     def close(self) -> None:
-        """Bring the results of the runs into this process, and end the connection to Ray."""
+        """Bring the results of the runs into this process, and end the connection to Ray.
+
+        Raises:
+            StateError: something of a run that was told to nobody could not be kept.
+        """
         for result in list(self._results):
             result.detach()
         self._cluster.close()
-        self._runner.close()
+        with contextlib.closing(self._runner):
+            if self._state is not None:
+                self._runner.run(self._state.journal.close())
+
+    async def _keep_question(self, question: Question) -> None:
+        asked = Asked(
+            run_id=question.run_id,
+            task=question.task_run,
+            index=question.index,
+            at=self._runs.world.clock.now(),
+            prompt=question.prompt,
+            response_schema=question.response_schema,
+            assigned_to=question.assigned_to,
+        )
+        await self._kept.write([asked])
 
     def _tell_question(self, question: Question) -> None:
         for observer in self._runs.observers:

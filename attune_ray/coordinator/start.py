@@ -1,5 +1,7 @@
 """Starting runs: those that are asked for, and those that runs start themselves."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -20,12 +22,13 @@ from attune_ray.engine import (
 from attune_ray.errors import Location, PermanentError, StateError, UsageError
 from attune_ray.model import CancellationPolicy, TaskType, Workflow, apply_schema
 from attune_ray.plan import Plan, build
-from attune_ray.ports import ChildOrder, ChildReport, Observer, RunContext
-from attune_ray.records import Fact, History, RunBegun, root_of
+from attune_ray.ports import ChildOrder, ChildReport, Inbox, Observer, RunContext
+from attune_ray.records import AnswerMail, Fact, History, Mail, RunBegun, root_of
 from attune_ray.values.secrets import NO_SECRETS, RunSecrets, Secrets
 
 __all__ = ["LiveRun", "Runs"]
 
+_log = logging.getLogger("attune_ray")
 _NOTHING: Mapping[str, Any] = {}
 _SUCCEEDED = {TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.NOT_RUN}
 
@@ -55,7 +58,9 @@ class Runs:
         live: run id → its coordinator; a child's id is its parent's, a slash, and its task.
         config: what templates read as ``config``; ``configs``: the same by pack, for the workflows of that pack.
         config_secrets: what must not be shown of ``config`` and ``configs``; of ``keystore`` it is all.
-        forget: is told of every run that has ended, to let go of what was kept for it.
+        forget: is told of every run that has ended, to let go of what was put for it.
+        inbox: what other processes ask of these runs; None: nothing. ``answered``: takes their answers to questions.
+        beat_s: seconds between two looks into it.
     """
 
     world: World
@@ -67,7 +72,11 @@ class Runs:
     config_secrets: Secrets = NO_SECRETS
     _secrets: RunSecrets = field(init=False)
     forget: Callable[[str], None] = field(default=lambda _: None)
+    inbox: Inbox | None = None
+    answered: Callable[[AnswerMail], None] = field(default=lambda _: None)
+    beat_s: float = 1.0
     live: dict[str, Coordinator] = field(default_factory=dict)
+    _listening: asyncio.Task[None] | None = None
     _past: dict[str, list[Fact]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,7 +98,7 @@ class Runs:
         context = self._context(plan, given, run_id)
         if self.world.journal is not None:
             await self.world.journal.write([_begun(plan.workflow, context, launch)])
-        return (await self._run(plan, context)).result
+        return await self._run_root(plan, context)
 
     async def recover(self, plan: Plan, history: History) -> RunResult:
         """Go on with a run whose coordinator has died; one that was paused goes on as well. Errors: as of ``run``.
@@ -102,11 +111,39 @@ class Runs:
             self._past.setdefault(fact.run_id, []).append(fact)
         try:
             context = self._context(plan, begun.given, begun.run_id)
-            return (
-                await self._run(plan, replace(context, system={**context.system, "workflow_start": begun.at}))
-            ).result
+            return await self._run_root(plan, replace(context, system={**context.system, "workflow_start": begun.at}))
         finally:
             self._past = {run_id: facts for run_id, facts in self._past.items() if root_of(run_id) != begun.run_id}
+
+    async def _run_root(self, plan: Plan, context: RunContext) -> RunResult:
+        """Run what was asked for, and hear what others ask of it meanwhile; its end is kept when it is told."""
+        if self.inbox is not None and self._listening is None:
+            self._listening = asyncio.create_task(self._listen(self.inbox))
+        try:
+            result = (await self._run(plan, context)).result
+            if self.world.journal is not None:
+                await self.world.journal.flush()
+            return result
+        finally:
+            if self._listening is not None and not self.live:
+                self._listening.cancel()
+                self._listening = None
+
+    async def _listen(self, inbox: Inbox) -> None:
+        """Show that the coordinator lives, and hand on what comes in."""
+        while True:
+            try:
+                for mail in await inbox.beat():
+                    self._deliver(mail)
+            except StateError as error:  # whoever writes is told of it as well
+                _log.warning("the state store cannot be reached: %s", error)
+            await self.world.clock.sleep(self.beat_s)
+
+    def _deliver(self, mail: Mail) -> None:
+        if isinstance(mail, AnswerMail):
+            self.answered(mail)
+        elif (run := self.live.get(mail.run_id)) is not None:
+            run.ask(mail.request)
 
     def _context(
         self, plan: Plan, given: Mapping[str, Any], run_id: str, parent: RunContext | None = None

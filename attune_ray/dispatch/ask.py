@@ -1,7 +1,7 @@
 """``core.ask``: a task that waits for an answer given from outside."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from attune_ray.expression import ItemContext
 from attune_ray.model import apply_schema, to_json_schema
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, TaskOrder
+from attune_ray.records import QuestionKey
 from attune_ray.values.secrets import Secrets
 
 __all__ = ["AskExecutor", "Question", "Questions"]
@@ -25,6 +26,7 @@ class Question:
     """Something that a run wants to know.
 
     Attributes:
+        task_run: as ``TaskRunId`` is written; ``task``: its name alone.
         index: of the item, for a fan-out; else None.
         prompt: as it may be shown, without secrets.
         response_schema: a flat or JSON Schema that the answer must fit, or None.
@@ -33,10 +35,16 @@ class Question:
 
     run_id: str
     task: str
+    task_run: str
     index: int | None
     prompt: str
     response_schema: Mapping[str, Any] | None = None
     assigned_to: Any = None
+
+    @property
+    def key(self) -> QuestionKey:
+        """What it is known by where it is kept."""
+        return self.run_id, self.task_run, self.index
 
     def check(self, response: Any) -> Any:
         """The answer with the schema's defaults filled in.
@@ -58,10 +66,13 @@ class Questions:
 
     Attributes:
         told: is called with each new question.
+        keep: is awaited with each before it is asked, so that its answer may come from another process.
     """
 
     told: Callable[[Question], None] = field(default=lambda _: None)
+    keep: Callable[[Question], Awaitable[None]] | None = None
     _open: dict[tuple[str, str, int | None], tuple[Question, asyncio.Future[Any]]] = field(default_factory=dict)
+    _early: dict[QuestionKey, Any] = field(default_factory=dict)
 
     @property
     def open(self) -> list[Question]:
@@ -83,8 +94,24 @@ class Questions:
         checked = question.check(response)
         future.get_loop().call_soon_threadsafe(_answer, future, checked)
 
+    def deliver(self, key: QuestionKey, response: Any) -> None:
+        """Take an answer from another process; in the loop. It may come before its question is asked again."""
+        for question, future in self._open.values():
+            if question.key == key:
+                _answer(future, response)
+                return
+        self._early[key] = response
+
     async def ask(self, question: Question) -> Any:
-        """Wait for the answer."""
+        """Wait for the answer.
+
+        Raises:
+            StateError: the question cannot be kept.
+        """
+        if self.keep is not None:
+            await self.keep(question)
+        if question.key in self._early:
+            return self._early.pop(question.key)
         key = (question.run_id, question.task, question.index)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._open[key] = (question, future)
@@ -178,6 +205,7 @@ def _question(task: _HeldQuestion, index: int | None, values: Mapping[str, Any],
     return Question(
         run_id=task.run_id,
         task=task.program.task,
+        task_run=task.run,
         index=index,
         prompt=secrets.mask(str(values.get("prompt", ""))),
         response_schema=schema,

@@ -14,6 +14,7 @@ import orjson
 from attune_ray.actions import Nature
 from attune_ray.engine import Event, TaskRunId
 from attune_ray.errors import StateError
+from attune_ray.expression import LazyList
 from attune_ray.plan import Items, Shape
 from attune_ray.records import Asked, Entry, Fact, RunBegun, RunEnded, root_of
 
@@ -170,6 +171,8 @@ def _unless(default: Any, **values: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, LazyList):
+        return list(value)
     raise TypeError
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
-__all__ = ["Keeping", "ResultStore", "folder_of"]
+__all__ = ["Keeping", "ResultStore", "folder_of", "folder_of_run"]
 
 _MOST_CHARACTERS = 120
 """Of a name's part; file systems take 255 bytes."""
@@ -49,6 +49,11 @@ class Keeping:
     inline_bytes: int
 
 
+def folder_of_run(run_id: str) -> str:
+    """The folder of all results of a run that was asked for, and of the runs below it."""
+    return _quoted(run_id.partition("/")[0])
+
+
 def folder_of(run_id: str, task_run: str) -> str:
     """The folder of a task run's results, below that of the run that was asked for.
 
@@ -57,8 +62,8 @@ def folder_of(run_id: str, task_run: str) -> str:
     >>> folder_of("20261121-9f3a1c/deploy[3]", "check#2")
     '20261121-9f3a1c/deploy%5B3%5D.check%232'
     """
-    root, _, below = run_id.partition("/")
-    return f"{_quoted(root)}/{_quoted(f'{below}.{task_run}' if below else task_run)}"
+    below = run_id.partition("/")[2]
+    return f"{folder_of_run(run_id)}/{_quoted(f'{below}.{task_run}' if below else task_run)}"
 
 
 def _quoted(part: str) -> str:
