@@ -51,7 +51,7 @@ def replay(shell: Shell, facts: Iterable[Fact]) -> list[OpenOrder]:
         IllegalTransitionError: these are not the facts of this plan.
     """
     orders: dict[_Key, OpenOrder] = {}
-    for fact in facts:
+    for fact in _latest(facts):
         shell.take(fact.event, fact.shell)
         commands = step(shell.state, fact.event)
         if (answered := _answered(fact.event)) is not None:
@@ -63,6 +63,15 @@ def replay(shell: Shell, facts: Iterable[Fact]) -> list[OpenOrder]:
             elif not isinstance(command, FinishRun):
                 orders[_key(command)] = OpenOrder(command, fact.at)
     return list(orders.values())
+
+
+def _latest(facts: Iterable[Fact]) -> list[Fact]:
+    """Facts of which some are told again: each once, where it was told first, as it was told last."""
+    found: dict[object, Fact] = {}
+    for place, fact in enumerate(facts):
+        event = fact.event
+        found[(event.run, event.chunk) if isinstance(event, ChunkDone | ChunkLost) else place] = fact
+    return list(found.values())
 
 
 def _settle(shell: Shell, command: Command, at: str) -> None:

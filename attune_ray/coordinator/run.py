@@ -3,18 +3,17 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, assert_never
 
-from attune_ray.actions import Action
 from attune_ray.coordinator.deadline import Deadline
-from attune_ray.coordinator.evaluate import concurrency_of, selectors_for, workflow_context
+from attune_ray.coordinator.mend import mended
+from attune_ray.coordinator.opening import open_task, reopen_task
 from attune_ray.coordinator.outcome import RunResult
 from attune_ray.coordinator.replay import OpenOrder, age_s, replay
-from attune_ray.coordinator.secrets import secret_texts
-from attune_ray.coordinator.shell import InWork, Shell, event_of, told_of
+from attune_ray.coordinator.shell import Shell, Told, event_of, told_of
 from attune_ray.coordinator.watchers import Watchers
+from attune_ray.coordinator.world import World
 from attune_ray.engine import (
     CancelChunk,
     ChunkLost,
@@ -32,56 +31,26 @@ from attune_ray.engine import (
     StartTimer,
     SubmitChunk,
     TaskNotPrepared,
-    TaskPrepared,
     TaskRunId,
-    TaskSkipped,
     TimerFired,
     step,
 )
 from attune_ray.engine.status import Phase
 from attune_ray.errors import AttuneError, StateError
-from attune_ray.expression import ItemContext
-from attune_ray.model import Task
 from attune_ray.plan import Chunk, Plan
 from attune_ray.ports import (
-    Clock,
     Executor,
-    Journal,
     Observer,
     OpenTask,
-    Recall,
     RunContext,
     RunView,
-    TaskOrder,
 )
 from attune_ray.records import Entry, Fact, RunEnded, root_of
-from attune_ray.settings import LimitSettings
-from attune_ray.values.keeping import Keeping
 from attune_ray.values.secrets import Secrets
 
-__all__ = ["Coordinator", "World"]
+__all__ = ["Coordinator"]
 
-_Told = tuple[Event, Mapping[str, Any]]
 _NOTHING: Mapping[str, Any] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What a run needs besides its plan.
-
-    Attributes:
-        route: what a task runs, and where its chunks run; raises PermanentError where there is no such action.
-        recall: makes the results of tasks that did not run, and of those that ran before a restart.
-        journal: where its facts are kept; ``keeping``: how its results are. None: a run dies with its coordinator.
-    """
-
-    route: Callable[[Task], tuple[Action, Executor[Any]]]
-    recall: Recall
-    clock: Clock
-    limits: LimitSettings
-    max_crashes: int
-    journal: Journal | None = None
-    keeping: Keeping | None = None
 
 
 class Coordinator:
@@ -101,7 +70,7 @@ class Coordinator:
         self._world = world
         self._shell = Shell(plan, context, state, world.recall)
         self._watchers = Watchers(context.run_id, observers)
-        self._queue: asyncio.Queue[_Told] = asyncio.Queue()
+        self._queue: asyncio.Queue[Told] = asyncio.Queue()
         self._chunks: dict[tuple[TaskRunId, int], asyncio.Task[None]] = {}
         self._work: dict[asyncio.Task[None], TaskRunId] = {}
         self._reopening: dict[TaskRunId, asyncio.Task[None]] = {}
@@ -131,7 +100,7 @@ class Coordinator:
         """
         began_s = time.perf_counter()
         self._deadline = Deadline(timeout_s)
-        orders = replay(self._shell, past)
+        orders = replay(self._shell, await self._whole(past))
         self._watchers.started(RunView(self.context.run_id, self.plan, self.state))
         try:
             async with self._deadline, asyncio.TaskGroup() as group:
@@ -150,6 +119,15 @@ class Coordinator:
         self._shell.result.duration_s = time.perf_counter() - began_s
         self._watchers.ended(self.state.status.value)
         return self._shell.result
+
+    async def _whole(self, past: Sequence[Fact]) -> Sequence[Fact]:
+        """The facts of before, with all their results."""
+        plan, context, state, recall = self.plan, self.context, self.state, self._world.recall
+
+        def new_shell() -> Shell:
+            return Shell(plan, context, RunState(plan, state.max_task_runs, state.max_crashes), recall)
+
+        return await mended(past, self._world, new_shell) if past else past
 
     def ask(self, request: Request) -> None:
         """Ask the run, and all below it, to pause, to go on or to end; to be called in its loop."""
@@ -197,7 +175,7 @@ class Coordinator:
         for child in self.children:
             child.ask(request)
 
-    def _settle(self, command: Command, facts: list[Entry]) -> _Told | None:
+    def _settle(self, command: Command, facts: list[Entry]) -> Told | None:
         """Do what of an order changes nothing in the world; what can be answered at once is."""
         match command:
             case PrepareTask():
@@ -252,7 +230,7 @@ class Coordinator:
         now = self._world.clock.now()
         for run in self.state.live.values():
             if run.phase is Phase.RUNNING:
-                self._reopening[run.id] = self._spawn(run.id, self._reopen(run.id))
+                self._reopening[run.id] = self._spawn(run.id, reopen_task(self._shell, self._world, run.id))
         for order in orders:
             age = age_s(order.at, now)
             match order.command:
@@ -277,59 +255,12 @@ class Coordinator:
 
     async def _prepare(self, run: TaskRunId) -> None:
         try:
-            told = await self._open(run, self._shell.in_work[run])
+            told = await open_task(self._shell, self._world, run)
         except StateError:
             raise
         except AttuneError as error:
             told = TaskNotPrepared(run, self.secrets.mask(str(error))), _NOTHING
         self._tell(*told)
-
-    async def _open(self, run: TaskRunId, work: InWork) -> _Told:
-        """Look at ``when`` and the width, then have the executor open the items."""
-        task, now, warnings = self.plan.tasks[run.task], self._world.clock.now(), []
-        scope = self._scope(run, work, now)
-        if task.when is not None:
-            try:
-                holds = bool(task.when.render(scope))
-            except AttuneError as error:  # as after a success
-                holds = True
-                warnings.append(self.secrets.mask(f"task {run.task}: {error}; it counts as true"))
-            if not holds:
-                return TaskSkipped(run), {"warnings": warnings}
-        order = self._order(run, work, scope, now)
-        await self._open_order(work, order)
-        assert work.open is not None  # noqa: S101  it has just been opened
-        prepared = TaskPrepared(run, work.open.n_items, work.open.shape, order.action.nature)
-        return prepared, {"now": now, "warnings": warnings}
-
-    def _scope(self, run: TaskRunId, work: InWork, now: str) -> ItemContext:
-        return workflow_context(work.context, now=now, seed=self._shell.seed(run)).for_task()
-
-    def _order(self, run: TaskRunId, work: InWork, scope: ItemContext, now: str) -> TaskOrder:
-        task = self.plan.tasks[run.task]
-        action, work.executor = self._world.route(task.task)
-        self._shell.hide(secret_texts(action, task.task))
-        return TaskOrder(
-            run=run,
-            task=task,
-            action=action,
-            context=work.context,
-            concurrency=concurrency_of(task, scope),
-            now=now,
-            selectors=selectors_for(task, scope),
-            keeping=self._world.keeping,
-            kept=work.kept(is_fan_out=task.is_fan_out) if work.now else None,
-        )
-
-    async def _open_order(self, work: InWork, order: TaskOrder) -> None:
-        assert work.executor is not None  # noqa: S101  the order says what runs it
-        work.cpu_before_s = time.thread_time()
-        work.open = await work.executor.open(order)
-
-    async def _reopen(self, run: TaskRunId) -> None:
-        """Open a task run again, as it was when it was prepared."""
-        work = self._shell.in_work[run]
-        await self._open_order(work, self._order(run, work, self._scope(run, work, work.now), work.now))
 
     def _submit(self, run: TaskRunId, chunk: Chunk, age_s: float | None = None) -> None:
         """Run a chunk; one that is cancelled, perhaps before its first step, is lost and says so all the same.

@@ -41,7 +41,11 @@ from attune_ray.plan.chunks import failed_for_good
 from attune_ray.ports import ChunkReport, Executor, Kept, KeptPart, OpenTask, Recall, RunContext, StoredResult
 from attune_ray.values.secrets import Secrets
 
-__all__ = ["InWork", "Shell", "event_of", "items_from_json", "items_to_json", "told_of"]
+__all__ = ["InWork", "Shell", "Told", "event_of", "items_from_json", "items_to_json", "told_of"]
+
+
+Told = tuple[Event, Mapping[str, Any]]
+"""A fact, and what it brings besides."""
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class Shell:
     Attributes:
         secrets: all that must not be shown of the run, as far as is known by now.
         in_work: task run → what is known of it, from its preparation to its end.
+        told: task run that has ended → what is kept of it, of those that it was told again.
     """
 
     def __init__(self, plan: Plan, context: RunContext, state: RunState, recall: Recall) -> None:
@@ -92,6 +97,7 @@ class Shell:
         self.state = state
         self.secrets = context.secrets.all()
         self.in_work: dict[TaskRunId, InWork] = {}
+        self.told: dict[TaskRunId, Kept] = {}
         self.result = RunResult(context.run_id, tasks={name: TaskResult(name) for name in plan.tasks})
         self._recall = recall
 
@@ -125,7 +131,7 @@ class Shell:
         self.result.warnings += told.get("warnings", ())
 
     def _take_chunk(self, event: ChunkDone | ChunkLost, told: Mapping[str, Any]) -> None:
-        work, chunk = self.in_work.get(event.run), self._in_flight(event)
+        work, chunk = self.in_work.get(event.run), self.in_flight(event)
         if work is None or chunk is None:
             return
         stats = work.stats
@@ -143,7 +149,8 @@ class Shell:
             mended = told.get("mended") or [[items_to_json(items), saved]]
             work.parts[event.chunk] = [KeptPart(items_from_json(items), saved) for items, saved in mended]
 
-    def _in_flight(self, event: ChunkDone | ChunkLost) -> Chunk | None:
+    def in_flight(self, event: ChunkDone | ChunkLost) -> Chunk | None:
+        """The chunk that a report is of; None: it has been reported before."""
         run = self.state.live.get(event.run)
         return None if run is None or run.fan_out is None else run.fan_out.in_flight.get(event.chunk)
 
@@ -173,7 +180,7 @@ class Shell:
             return work.executor.result(work.open, succeeded=succeeded, cancelled=cancelled)
         if not work.now:  # it was never prepared
             return self._recall.failure(None if cancelled else "not run")
-        kept = work.kept(is_fan_out=self.plan.tasks[run.task].is_fan_out)
+        kept = self.told[run] = work.kept(is_fan_out=self.plan.tasks[run.task].is_fan_out)
         return self._recall.result(kept, succeeded=succeeded, cancelled=cancelled)
 
     def _keep(self, run: TaskRunId, work: InWork, stored: StoredResult) -> None:

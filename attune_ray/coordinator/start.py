@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from attune_ray.coordinator.outcome import RunResult
-from attune_ray.coordinator.run import Coordinator, World
+from attune_ray.coordinator.rerun import rerun_of
+from attune_ray.coordinator.run import Coordinator
 from attune_ray.coordinator.secrets import child_secrets, masked_bug, parameter_secrets
+from attune_ray.coordinator.shell import Shell
+from attune_ray.coordinator.world import World
 from attune_ray.engine import (
     CancelRequested,
     PauseRequested,
@@ -22,7 +25,7 @@ from attune_ray.engine import (
 from attune_ray.errors import Location, PermanentError, StateError, UsageError
 from attune_ray.model import CancellationPolicy, TaskType, Workflow, apply_schema
 from attune_ray.plan import Plan, build
-from attune_ray.ports import ChildOrder, ChildReport, Inbox, Observer, RunContext
+from attune_ray.ports import ChildOrder, ChildReport, Inbox, Observer, Recall, RunContext
 from attune_ray.records import AnswerMail, Fact, History, Mail, RunBegun, root_of
 from attune_ray.values.secrets import NO_SECRETS, RunSecrets, Secrets
 
@@ -114,6 +117,22 @@ class Runs:
             return await self._run_root(plan, replace(context, system={**context.system, "workflow_start": begun.at}))
         finally:
             self._past = {run_id: facts for run_id, facts in self._past.items() if root_of(run_id) != begun.run_id}
+
+    async def rerun(
+        self, plan: Plan, history: History, recall: Recall, *, run_id: str, from_task: str | None = None
+    ) -> RunResult:
+        """Run a part of an ended run again, as a run of its own; otherwise as of ``rerun_of`` and ``run``."""
+        old = self.recalled(plan, history.begun)
+        at = self.world.clock.now()
+        new = rerun_of(history, old, recall, run_id=run_id, at=at, from_task=from_task)
+        if self.world.journal is not None:
+            await self.world.journal.write([new.begun, *new.facts])
+        return await self.recover(plan, new)
+
+    def recalled(self, plan: Plan, begun: RunBegun) -> Shell:
+        """The shell of a kept run at its begin, to be told its facts by whoever wants to know of it."""
+        context, limits = self._context(plan, begun.given, begun.run_id), self.world.limits
+        return Shell(plan, context, RunState(plan, limits.task_runs, self.world.max_crashes), self.world.recall)
 
     async def _run_root(self, plan: Plan, context: RunContext) -> RunResult:
         """Run what was asked for, and hear what others ask of it meanwhile; its end is kept when it is told."""

@@ -1,58 +1,32 @@
-"""Settings → a wired engine: the one file that knows every adapter."""
+"""Running workflows: what a caller does with an engine."""
 
 import asyncio
 import contextlib
 import datetime as dt
-import os
 import secrets
 import weakref
 from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from attune_ray.actions import Action, Catalog, sources_of
-from attune_ray.coordinator import LiveRun, RunResult, Runs, World
-from attune_ray.dispatch.ask import AskExecutor, Question, Questions
-from attune_ray.dispatch.children import ChildExecutor, run_action
-from attune_ray.dispatch.cluster import Cluster
-from attune_ray.dispatch.executor import RayExecutor
-from attune_ray.dispatch.inline import InlineExecutor
-from attune_ray.dispatch.keeping import Recollection
-from attune_ray.dispatch.result_cache import ResultCache
-from attune_ray.dispatch.worker.row_log import forget_logs
-from attune_ray.errors import InvalidWorkflowError, PermanentError, UsageError
-from attune_ray.model import Task, TaskType, Workflow, parse_workflow
-from attune_ray.packs import config_secrets, keystore_warnings, load_config, load_keystore, load_pack
-from attune_ray.packs.files import read_text
+from attune_ray.bootstrap.given import gather, loaded
+from attune_ray.bootstrap.state import State
+from attune_ray.bootstrap.wiring import SystemClock, Wiring
+from attune_ray.coordinator import LiveRun, RunResult
+from attune_ray.coordinator.replay import replay
+from attune_ray.dispatch.ask import Question
+from attune_ray.errors import InvalidWorkflowError, UsageError
+from attune_ray.model import Workflow, parse_workflow
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
-from attune_ray.ports import Clock, Executor, Inbox, Journal, Observer
-from attune_ray.records import Asked, History
+from attune_ray.ports import Clock, Journal, Observer
+from attune_ray.records import History
 from attune_ray.settings import Settings
-from attune_ray.values.keeping import Keeping, folder_of_run
-from attune_ray.values.secrets import NO_SECRETS
 
-__all__ = ["Engine", "State", "SystemClock", "load", "run"]
+__all__ = ["Engine", "run"]
 
-
-def load(source: str | Path) -> Workflow:
-    """Read and check a workflow.
-
-    Args:
-        source: the path of a file, or YAML text (of which JSON is a part): a text that has a line break or ``: ``,
-            or begins with ``{``, is YAML.
-
-    Raises:
-        InvalidWorkflowError: with every problem that was found.
-        UsageError: the file cannot be read.
-    """
-    if isinstance(source, str) and ("\n" in source or ": " in source or source.lstrip().startswith("{")):
-        return parse_workflow(source)
-    path = Path(source)
-    return parse_workflow(read_text(path, "the workflow"), source=str(path))
+_ALL = 2**63
 
 
 def run(
@@ -81,21 +55,6 @@ def run(
     """
     with Engine(actions=actions, settings=settings) as engine:
         return engine.run(source, parameters)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """Where the runs of an engine are kept.
-
-    Attributes:
-        journal: their facts; ``inbox``: what other processes ask of them, looked into every ``beat_s`` seconds.
-        keeping: their results.
-    """
-
-    journal: Journal
-    inbox: Inbox
-    keeping: Keeping
-    beat_s: float = 1.0
 
 
 class Engine:
@@ -138,46 +97,9 @@ class Engine:
         self.settings = settings or Settings()
         self._state = state
         self._launch = launch or {}
-        opened = [load_pack(folder) for folder in packs]
-        sources = [source for given in actions for source in sources_of(given)]
-        self.catalog = Catalog([*sources, *(pack.source for pack in opened)])
-        self.workflows = {ref: workflow for pack in opened for ref, workflow in pack.workflows.items()}
-        self.workflows |= {ref: _loaded(source) for ref, source in (workflows or {}).items()}
-        configs = {pack.ref: load_config(pack, config) for pack in opened}
-        keys = load_keystore(keystore, os.environ)
-        self.warnings = (*(found for pack in opened for found in pack.warnings), *keystore_warnings(keystore, keys))
-        self._cluster = Cluster(self.settings.ray)
-        clock = clock or SystemClock()
-        results = ResultCache.of(clock, self.settings.limits)
-        self._ray = RayExecutor(self.settings, self.catalog, self._cluster, results)
-        self._inline = InlineExecutor(self.settings.fan_out, self.settings.limits, results)
-        self._runs = Runs(
-            world=World(
-                route=self._route,
-                recall=Recollection(
-                    None if state is None else state.keeping.results, self.settings.limits.failed_items_listed
-                ),
-                clock=clock,
-                limits=self.settings.limits,
-                max_crashes=self.settings.fan_out.max_crashes,
-                journal=None if state is None else state.journal,
-                keeping=None if state is None else state.keeping,
-            ),
-            workflows=self.workflows,
-            configs=configs,
-            config=load_config(None, config) if config is not None else None,
-            config_secrets=reduce(or_, (config_secrets(pack, configs[pack.ref]) for pack in opened), NO_SECRETS),
-            keystore=keys,
-            observers=tuple(observers),
-            forget=self._ray.forget,
-            inbox=None if state is None else state.inbox,
-            answered=lambda mail: self._asking.questions.deliver(mail.key, mail.response),
-            beat_s=1.0 if state is None else state.beat_s,
-        )
-        self._children = ChildExecutor(self._inline, self.settings.limits, self._runs.run_child)
-        self._asking = AskExecutor(
-            self._inline, Questions(self._tell_question, None if state is None else self._keep_question)
-        )
+        given = gather(actions, workflows or {}, packs, config, keystore)
+        self.catalog, self.workflows, self.warnings = given.catalog, given.workflows, given.warnings
+        self._wiring = Wiring(given, self.settings, state, observers, clock or SystemClock())
         self._runner = asyncio.Runner()
         self._results: weakref.WeakSet[RunResult] = weakref.WeakSet()
 
@@ -199,10 +121,10 @@ class Engine:
     ) -> RunResult:
         """The same in a running event loop; any number of runs may share it."""
         is_reference = isinstance(source, str) and source in self.workflows
-        plan = self.plan(self.workflows[str(source)] if is_reference else _loaded(source))
+        plan = self.plan(self.workflows[str(source)] if is_reference else loaded(source))
         launch = {**self._launch, "reference": str(source)} if is_reference else self._launch
         given, run_id = dict(parameters or {}), run_id or _new_run_id()
-        return await self._tidied(run_id, self._runs.run(plan, given, run_id=run_id, launch=launch))
+        return await self._ended(run_id, self._wiring.runs.run(plan, given, run_id=run_id, launch=launch))
 
     async def recover(self, run_id: str) -> RunResult:
         """Go on with a run that is kept and whose coordinator has died; one that has ended is given back.
@@ -215,7 +137,33 @@ class Engine:
         """
         history = await self._kept.claim(run_id)
         plan = self.plan(self._workflow_of(history))
-        return await self._tidied(run_id, self._runs.recover(plan, history))
+        return await self._ended(run_id, self._wiring.runs.recover(plan, history))
+
+    async def rerun(self, run_id: str, *, from_task: str | None = None, new_id: str | None = None) -> RunResult:
+        """Run a part of an ended run again, as a new run, with the results of all that is not repeated.
+
+        Args:
+            from_task: the task to begin with, and all that follows it; None: what failed (of fan-outs only the items
+                that have not succeeded), and what follows that.
+            new_id: of the new run.
+
+        Raises:
+            UsageError: there is no such run or task, it has not ended, or nothing of it has failed.
+        """
+        history = await self._kept.read(run_id)
+        plan, new_id = self.plan(self._workflow_of(history)), new_id or _new_run_id()
+        every = replace(self._wiring.recall, max_failed_items=_ALL)
+        return await self._ended(
+            new_id, self._wiring.runs.rerun(plan, history, every, run_id=new_id, from_task=from_task)
+        )
+
+    async def recall(self, run_id: str) -> RunResult:
+        """What is kept of a run, as it stands: of one that has not ended, what its tasks have come to."""
+        history = await self._kept.read(run_id)
+        plan = self.plan(self._workflow_of(history))
+        shell = self._wiring.runs.recalled(plan, history.begun)
+        replay(shell, [fact for fact in history.facts if fact.run_id == run_id])
+        return shell.result
 
     def _workflow_of(self, history: History) -> Workflow:
         """The workflow of a run as it was then; of a pack's, what stands in its action's file is as it is now."""
@@ -235,14 +183,9 @@ class Engine:
             raise UsageError("this engine keeps no runs: give it settings with a state")
         return self._state.journal
 
-    async def _tidied(self, run_id: str, work: Awaitable[RunResult]) -> RunResult:
-        """What a run gives; what its chunks have left for a successor is not wanted any more."""
-        result = await work
+    async def _ended(self, run_id: str, work: Awaitable[RunResult]) -> RunResult:
+        result = await self._wiring.tidied(run_id, work)
         self._results.add(result)
-        if self._state is not None:
-            folder = folder_of_run(run_id)
-            forget_logs(folder)
-            await self._ray.forget_logs(folder)
         return result
 
     def plan(self, workflow: Workflow) -> Plan:
@@ -261,12 +204,12 @@ class Engine:
         Raises:
             UsageError: there is no cluster at the address, or it refuses us.
         """
-        self._runner.run(self._cluster.slots())
+        self._runner.run(self._wiring.cluster.slots())
 
     @property
     def live(self) -> list[LiveRun]:
         """The runs that have not ended: id, workflow and status; children come after their parents."""
-        return self._runs.listed()
+        return self._wiring.runs.listed()
 
     def cancel(self, run_id: str | None = None, *, running: bool | None = None) -> None:
         """Ask a live run, or all of them, to end, with every run below; from any thread.
@@ -279,7 +222,7 @@ class Engine:
         Raises:
             UsageError: no run of that id is live.
         """
-        self._runs.cancel(run_id, running=running)
+        self._wiring.runs.cancel(run_id, running=running)
 
     def pause(self, run_id: str | None = None) -> None:
         """Ask a live run, or all, to start nothing new, with every run below; from any thread.
@@ -289,7 +232,7 @@ class Engine:
         Raises:
             UsageError: no run of that id is live.
         """
-        self._runs.pause(run_id)
+        self._wiring.runs.pause(run_id)
 
     def resume(self, run_id: str | None = None) -> None:
         """Ask a paused run, or all, to go on where it stood, with every run below; from any thread.
@@ -297,12 +240,12 @@ class Engine:
         Raises:
             UsageError: no run of that id is live.
         """
-        self._runs.resume(run_id)
+        self._wiring.runs.resume(run_id)
 
     @property
     def questions(self) -> list[Question]:
         """What live runs ask (``core.ask``), oldest first."""
-        return self._asking.questions.open
+        return self._wiring.questions.open
 
     def answer(self, run_id: str, task: str, response: Any, *, index: int | None = None) -> None:
         """Answer a question of a live run, from any thread.
@@ -311,7 +254,7 @@ class Engine:
             UsageError: nobody asks that.
             InvalidParametersError: the answer does not fit the question's ``response_schema``.
         """
-        self._asking.questions.answer(run_id, task, response, index)
+        self._wiring.questions.answer(run_id, task, response, index)
 
     def close(self) -> None:
         """Bring the results of the runs into this process, and end the connection to Ray.
@@ -321,55 +264,10 @@ class Engine:
         """
         for result in list(self._results):
             result.detach()
-        self._cluster.close()
+        self._wiring.cluster.close()
         with contextlib.closing(self._runner):
             if self._state is not None:
                 self._runner.run(self._state.journal.close())
-
-    async def _keep_question(self, question: Question) -> None:
-        asked = Asked(
-            run_id=question.run_id,
-            task=question.task_run,
-            index=question.index,
-            at=self._runs.world.clock.now(),
-            prompt=question.prompt,
-            response_schema=question.response_schema,
-            assigned_to=question.assigned_to,
-        )
-        await self._kept.write([asked])
-
-    def _tell_question(self, question: Question) -> None:
-        for observer in self._runs.observers:
-            observer.asked(question.run_id, question.task, question.prompt)
-
-    def _route(self, task: Task) -> tuple[Action, Executor[Any]]:
-        """What a task runs, and where."""
-        if task.type is TaskType.PARALLEL or task.action in self.workflows:
-            return run_action(task.action or "parallel"), self._children
-        action = self.catalog.get(task.action or "")
-        if action is None:
-            raise PermanentError(f"unknown action {task.action!r}")
-        if action.ref == "core.ask":
-            return action, self._asking
-        if action.inline and task.is_placed:  # it is to run where the task says, which is on a worker
-            return replace(action, inline=False), self._ray
-        return action, self._inline if action.inline else self._ray
-
-
-def _loaded(source: str | Path | Workflow) -> Workflow:
-    return source if isinstance(source, Workflow) else load(source)
-
-
-class SystemClock:
-    """The time of this machine."""
-
-    def now(self) -> str:
-        """UTC, ISO 8601 with microseconds."""
-        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-    async def sleep(self, delay_s: float) -> None:
-        """Wait."""
-        await asyncio.sleep(delay_s)
 
 
 def _new_run_id() -> str:
