@@ -119,12 +119,36 @@ class Engine:
     async def arun(
         self, source: str | Path | Workflow, parameters: Mapping[str, Any] | None = None, *, run_id: str | None = None
     ) -> RunResult:
-        """The same in a running event loop; any number of runs may share it."""
+        """The same in a running event loop; any number of runs may share it.
+
+        Args:
+            run_id: its own; where a run of that id is kept, it is not run again: it is gone on with or given back.
+
+        Raises:
+            UsageError: the run of that id is of another workflow, or has other parameters.
+            FencedError: it is being run by another coordinator.
+        """
         is_reference = isinstance(source, str) and source in self.workflows
         plan = self.plan(self.workflows[str(source)] if is_reference else loaded(source))
         launch = {**self._launch, "reference": str(source)} if is_reference else self._launch
-        given, run_id = dict(parameters or {}), run_id or _new_run_id()
+        given = dict(parameters or {})
+        if run_id is None:
+            run_id = _new_run_id()
+        elif self._state is not None and await self._has_begun(run_id, plan.workflow, given):
+            return await self.recover(run_id)
         return await self._ended(run_id, self._wiring.runs.run(plan, given, run_id=run_id, launch=launch))
+
+    async def _has_begun(self, run_id: str, workflow: Workflow, given: Mapping[str, Any]) -> bool:
+        """Whether that very run is kept."""
+        try:
+            begun = (await self._kept.read(run_id)).begun
+        except UsageError:
+            return False
+        if begun.text != workflow.text:
+            raise UsageError(f"run {run_id} is of another workflow ({begun.title}): take another id")
+        if begun.given != given:
+            raise UsageError(f"run {run_id} has other parameters: take another id")
+        return True
 
     async def recover(self, run_id: str) -> RunResult:
         """Go on with a run that is kept and whose coordinator has died; one that has ended is given back.
@@ -136,6 +160,8 @@ class Engine:
             InvalidWorkflowError: the workflow names actions that there are not.
         """
         history = await self._kept.claim(run_id)
+        if history.ended is not None:
+            return self._recalled(history)
         plan = self.plan(self._workflow_of(history))
         return await self._ended(run_id, self._wiring.runs.recover(plan, history))
 
@@ -159,10 +185,11 @@ class Engine:
 
     async def recall(self, run_id: str) -> RunResult:
         """What is kept of a run, as it stands: of one that has not ended, what its tasks have come to."""
-        history = await self._kept.read(run_id)
-        plan = self.plan(self._workflow_of(history))
-        shell = self._wiring.runs.recalled(plan, history.begun)
-        replay(shell, [fact for fact in history.facts if fact.run_id == run_id])
+        return self._recalled(await self._kept.read(run_id))
+
+    def _recalled(self, history: History) -> RunResult:
+        shell = self._wiring.runs.recalled(self.plan(self._workflow_of(history)), history.begun)
+        replay(shell, [fact for fact in history.facts if fact.run_id == history.begun.run_id])
         return shell.result
 
     def _workflow_of(self, history: History) -> Workflow:

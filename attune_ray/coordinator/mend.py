@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from attune_ray.coordinator.opening import reopen_task
-from attune_ray.coordinator.replay import replay
+from attune_ray.coordinator.replay import latest, replay
 from attune_ray.coordinator.shell import Shell, items_to_json
 from attune_ray.coordinator.world import World
 from attune_ray.engine import ChunkDone, ChunkLost
@@ -33,12 +33,12 @@ async def mended(facts: Sequence[Fact], world: World, new_shell: Callable[[], Sh
         StateError: results cannot be read, or those that were made again cannot be kept.
         AttuneError: a task cannot be opened any more.
     """
-    found = list(facts)
+    found = latest(facts)
     damaged = await asyncio.to_thread(_damaged, found, world.recall)
     for place in damaged:
         shell = new_shell()
         replay(shell, found[:place])
-        found[place] = await _again(shell, found[place], world, n_before=damaged.index(place))
+        found[place] = await _again(shell, found[place], world)
         if world.journal is not None:
             await world.journal.write([replace(found[place], at=world.clock.now())])
     return found
@@ -55,7 +55,7 @@ def _saved(fact: Fact) -> list[dict[str, Any]]:
     return [saved for saved in parts if "file" in saved]
 
 
-async def _again(shell: Shell, fact: Fact, world: World, n_before: int) -> Fact:
+async def _again(shell: Shell, fact: Fact, world: World) -> Fact:
     """Run the items of a chunk again that had ended in it; the fact with what they give now."""
     event = fact.event
     assert isinstance(event, ChunkDone | ChunkLost)  # noqa: S101  no other fact has results
@@ -69,7 +69,7 @@ async def _again(shell: Shell, fact: Fact, world: World, n_before: int) -> Fact:
     parts: list[list[Any]] = []
     n_lost = 0
     while items:
-        number = -(1 + len(parts) + n_lost + 1_000 * n_before)  # its own name in the store, unlike that of any chunk
+        number = -(1_000 * sent.id + len(parts) + n_lost)  # for a name in the store that no other chunk has
         chunk = Chunk(id=number, items=items, attempt=sent.attempt, width=sent.width)
         report = await _report(work.executor, work.open, chunk, has_crashed=n_lost >= world.max_crashes)
         ended = _ended(chunk, report)

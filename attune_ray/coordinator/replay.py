@@ -28,7 +28,7 @@ from attune_ray.engine import (
 )
 from attune_ray.records import Fact
 
-__all__ = ["OpenOrder", "age_s", "replay"]
+__all__ = ["OpenOrder", "age_s", "latest", "replay"]
 
 _Key = tuple[str, TaskRunId, int | None]
 
@@ -51,7 +51,7 @@ def replay(shell: Shell, facts: Iterable[Fact]) -> list[OpenOrder]:
         IllegalTransitionError: these are not the facts of this plan.
     """
     orders: dict[_Key, OpenOrder] = {}
-    for fact in _latest(facts):
+    for fact in latest(facts):
         shell.take(fact.event, fact.shell)
         commands = step(shell.state, fact.event)
         if (answered := _answered(fact.event)) is not None:
@@ -65,7 +65,7 @@ def replay(shell: Shell, facts: Iterable[Fact]) -> list[OpenOrder]:
     return list(orders.values())
 
 
-def _latest(facts: Iterable[Fact]) -> list[Fact]:
+def latest(facts: Iterable[Fact]) -> list[Fact]:
     """Facts of which some are told again: each once, where it was told first, as it was told last."""
     found: dict[object, Fact] = {}
     for place, fact in enumerate(facts):
