@@ -7,15 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, assert_never
 
-from attune_ray.engine import (
-    CancelRequested,
-    ChunkDone,
-    PauseRequested,
-    Request,
-    ResumeRequested,
-    RunStatus,
-    TransitionsEvaluated,
-)
+from attune_ray.engine import ChunkDone, Request, RunStatus, TransitionsEvaluated
 from attune_ray.errors import FencedError, ResultLostError, StateError, UsageError
 from attune_ray.ports import Inbox, Journal
 from attune_ray.records import (
@@ -33,8 +25,9 @@ from attune_ray.records import (
 )
 from attune_ray.store.codec import decode_begun, decode_fact, decode_json, decode_result, encode, encode_json, kind_of
 from attune_ray.store.refusals import Refusals, has_begun, is_fenced
+from attune_ray.store.standing import status_after
 
-__all__ = ["DyingJournal", "JournalAndInbox", "MemoryJournal", "MemoryResults", "status_after"]
+__all__ = ["DyingJournal", "JournalAndInbox", "MemoryJournal", "MemoryResults"]
 
 
 class JournalAndInbox(Journal, Inbox, Protocol):
@@ -199,21 +192,6 @@ class MemoryJournal:
         for key in list(keys):
             del self._shared.questions[key]
             self._delivered.discard(key)
-
-
-def status_after(fact: Fact) -> RunStatus | None:
-    """How a run that was asked for stands after a fact; None: as before."""
-    if "/" in fact.run_id:
-        return None
-    match fact.event:
-        case PauseRequested():
-            return RunStatus.PAUSED
-        case ResumeRequested():
-            return RunStatus.RUNNING
-        case CancelRequested():
-            return RunStatus.CANCELLING
-        case _:
-            return None
 
 
 def _reread(entry: Entry) -> Entry:
