@@ -271,22 +271,29 @@ class DyingJournal:
 
 
 class MemoryResults:
-    """A ResultStore in a dict; like the others it can be read by whoever has it."""
+    """A ResultStore in a dict; a copy that travels has what was kept before."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
     def write(self, name: str, content: Any) -> None:
         """Keep a copy."""
-        self.kept[name] = bytes(content)
+        self.kept[_checked(name)] = bytes(content)
 
     def read(self, name: str) -> Any:
         """What was kept."""
-        if name not in self.kept:
-            raise ResultLostError(f"there are no results {name}")
+        if _checked(name) not in self.kept:
+            raise ResultLostError(f"the results {name} are not in memory any more")
         return memoryview(self.kept[name])
 
     def remove(self, folder: str) -> None:
         """Forget all below a folder."""
-        for name in [name for name in self.kept if name.startswith(f"{folder}/")]:
+        below = f"{_checked(folder)}/"
+        for name in [name for name in self.kept if name.startswith(below)]:
             del self.kept[name]
+
+
+def _checked(name: str) -> str:
+    if any(part in {"", ".", ".."} for part in name.split("/")):
+        raise StateError(f"results cannot be kept as {name!r}: a name is made of parts like run/task/0-4999")
+    return name
