@@ -4,6 +4,7 @@ What needs SQLAlchemy is not named here: ``sql_journal`` and ``archive`` are imp
 """
 
 from attune_ray.store.memory import DyingJournal, MemoryJournal, MemoryResults
+from attune_ray.store.results import FileResults
 from attune_ray.store.write_behind import WriteBehind
 
-__all__ = ["DyingJournal", "MemoryJournal", "MemoryResults", "WriteBehind"]
+__all__ = ["DyingJournal", "FileResults", "MemoryJournal", "MemoryResults", "WriteBehind"]

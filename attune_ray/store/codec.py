@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 import orjson
 
 from attune_ray.actions import Nature
-from attune_ray.engine import Event, TaskRunId
+from attune_ray.engine import Event, Request, TaskRunId
 from attune_ray.errors import StateError
 from attune_ray.expression import LazyList
 from attune_ray.plan import Items, Shape
@@ -23,10 +23,13 @@ __all__ = [
     "decode_begun",
     "decode_fact",
     "decode_json",
+    "decode_request",
     "decode_result",
     "encode",
     "encode_json",
+    "encode_request",
     "kind_of",
+    "plain_text",
 ]
 
 _Convert = Callable[[Any], Any]
@@ -45,7 +48,8 @@ def encode(entry: Entry) -> bytes:
         case Fact():
             body = _unless({}, event=_fields_of(entry.event), shell=entry.shell)
         case Asked():
-            body = _unless(None, response_schema=entry.response_schema, assigned_to=entry.assigned_to)
+            more = _unless(None, response_schema=entry.response_schema, assigned_to=entry.assigned_to)
+            body = {"prompt": _text(entry.prompt)} | more
         case RunEnded():
             body = {"result": entry.result}
     return encode_json(body, entry.run_id)
@@ -98,21 +102,26 @@ def decode_fact(run_id: str, at: str, kind: str, body: bytes, *, is_secret: bool
         StateError: it is damaged, or a newer version has written it; names the run.
     """
     held = _held(body, {"event", "shell"}, run_id)
-    layout = _LAYOUTS.get(kind)
-    if layout is None:
-        raise _newer(run_id, f"facts of the kind {kind!r}")
-    fields = held.get("event", {})
-    with _reading(run_id):
-        if unknown := fields.keys() - layout.fields.keys():
-            raise _newer(run_id, f"{kind} with {', '.join(sorted(unknown))}")
-        event = layout.made(**{name: layout.fields[name].read(value) for name, value in fields.items()})
-        return Fact(run_id=run_id, at=at, event=event, shell=held.get("shell", {}), is_secret=is_secret)
+    event = _event(run_id, kind, held.get("event", {}))
+    return Fact(run_id=run_id, at=at, event=event, shell=held.get("shell", {}), is_secret=is_secret)
 
 
-def decode_asked(run_id: str, task: str, index: int | None, at: str, prompt: str, body: bytes) -> Asked:
+def decode_asked(run_id: str, task: str, index: int | None, at: str, body: bytes) -> Asked:
     """The question that ``encode`` has made ``body`` of. Errors: as of ``decode_fact``."""
-    held = _held(body, {"response_schema", "assigned_to"}, run_id)
-    return Asked(run_id=run_id, task=task, index=index, at=at, prompt=prompt, **held)
+    held = _held(body, {"prompt", "response_schema", "assigned_to"}, run_id)
+    with _reading(run_id):
+        return Asked(run_id=run_id, task=task, index=index, at=at, **held)
+
+
+def encode_request(request: Request, run_id: str) -> bytes:
+    """The fields of a request; its kind is a column."""
+    return encode_json(_fields_of(request), run_id)
+
+
+def decode_request(run_id: str, kind: str, body: bytes) -> Request:
+    """The request that ``encode_request`` has made ``body`` of. Errors: as of ``decode_fact``."""
+    event: Request = _event(run_id, kind, decode_json(body, run_id))
+    return event
 
 
 def decode_result(run_id: str, body: bytes) -> Mapping[str, Any]:
@@ -125,6 +134,16 @@ def decode_result(run_id: str, body: bytes) -> Mapping[str, Any]:
 def kind_of(event: Event) -> str:
     """What a fact's column says of its event."""
     return type(event).__name__
+
+
+def _event(run_id: str, kind: str, fields: Mapping[str, Any]) -> Any:
+    layout = _LAYOUTS.get(kind)
+    if layout is None or layout.made is Shape:
+        raise _newer(run_id, f"facts of the kind {kind!r}")
+    with _reading(run_id):
+        if unknown := fields.keys() - layout.fields.keys():
+            raise _newer(run_id, f"{kind} with {', '.join(sorted(unknown))}")
+        return layout.made(**{name: layout.fields[name].read(value) for name, value in fields.items()})
 
 
 def _held(body: bytes, known: set[str], run_id: str) -> Mapping[str, Any]:
@@ -178,6 +197,11 @@ def _plain(value: Any) -> Any:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def plain_text(value: str) -> str:
+    """A text that any column can hold: PostgreSQL's hold no zero bytes."""
+    return _text(value).replace("\0", "\\x00")
 
 
 def _text(value: str) -> str:

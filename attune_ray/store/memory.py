@@ -7,15 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, assert_never
 
-from attune_ray.engine import (
-    CancelRequested,
-    ChunkDone,
-    PauseRequested,
-    Request,
-    ResumeRequested,
-    RunStatus,
-    TransitionsEvaluated,
-)
+from attune_ray.engine import ChunkDone, Request, RunStatus, TransitionsEvaluated
 from attune_ray.errors import FencedError, ResultLostError, StateError, UsageError
 from attune_ray.ports import Inbox, Journal
 from attune_ray.records import (
@@ -33,8 +25,9 @@ from attune_ray.records import (
 )
 from attune_ray.store.codec import decode_begun, decode_fact, decode_json, decode_result, encode, encode_json, kind_of
 from attune_ray.store.refusals import Refusals, has_begun, is_fenced
+from attune_ray.store.standing import status_after
 
-__all__ = ["DyingJournal", "JournalAndInbox", "MemoryJournal", "MemoryResults", "status_after"]
+__all__ = ["DyingJournal", "JournalAndInbox", "MemoryJournal", "MemoryResults"]
 
 
 class JournalAndInbox(Journal, Inbox, Protocol):
@@ -201,21 +194,6 @@ class MemoryJournal:
             self._delivered.discard(key)
 
 
-def status_after(fact: Fact) -> RunStatus | None:
-    """How a run that was asked for stands after a fact; None: as before."""
-    if "/" in fact.run_id:
-        return None
-    match fact.event:
-        case PauseRequested():
-            return RunStatus.PAUSED
-        case ResumeRequested():
-            return RunStatus.RUNNING
-        case CancelRequested():
-            return RunStatus.CANCELLING
-        case _:
-            return None
-
-
 def _reread(entry: Entry) -> Entry:
     """What a database would give back."""
     body = encode(entry)
@@ -293,22 +271,29 @@ class DyingJournal:
 
 
 class MemoryResults:
-    """A ResultStore in a dict; like the others it can be read by whoever has it."""
+    """A ResultStore in a dict; a copy that travels has what was kept before."""
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
     def write(self, name: str, content: Any) -> None:
         """Keep a copy."""
-        self.kept[name] = bytes(content)
+        self.kept[_checked(name)] = bytes(content)
 
     def read(self, name: str) -> Any:
         """What was kept."""
-        if name not in self.kept:
-            raise ResultLostError(f"there are no results {name}")
+        if _checked(name) not in self.kept:
+            raise ResultLostError(f"the results {name} are not in memory any more")
         return memoryview(self.kept[name])
 
     def remove(self, folder: str) -> None:
         """Forget all below a folder."""
-        for name in [name for name in self.kept if name.startswith(f"{folder}/")]:
+        below = f"{_checked(folder)}/"
+        for name in [name for name in self.kept if name.startswith(below)]:
             del self.kept[name]
+
+
+def _checked(name: str) -> str:
+    if any(part in {"", ".", ".."} for part in name.split("/")):
+        raise StateError(f"results cannot be kept as {name!r}: a name is made of parts like run/task/0-4999")
+    return name

@@ -22,7 +22,12 @@ FACADE = {"__init__", "__main__"}
 PURE = {"expression", "values", "model", "plan", "engine", "records", "ports"}
 IMPURE = {"asyncio", "threading", "ray", "time", "random", "logging", "sqlite3", "os"}
 REMOTE = tuple(f"attune_ray.{name}" for name in ("actions", "expression", "values", "errors", "dispatch.worker"))
-HEAVY = {"ray", "memray", "sqlalchemy", "pyarrow", "numpy", "httpx"}
+HEAVY = {"ray", "memray", "sqlalchemy", "alembic", "cryptography", "psycopg", "pyarrow", "numpy", "httpx"}
+MIGRATIONS = "attune_ray.store.migrations"
+SQL = {  # whole modules of SQL, which are imported when a database is opened
+    *(f"attune_ray.store.{name}" for name in ("archive", "database", "faults", "migrations", "schema")),
+    *(f"attune_ray.store.sql_{name}" for name in ("claims", "journal", "rows", "writes")),
+}
 
 
 def modules() -> dict[str, Path]:
@@ -152,5 +157,21 @@ def test_heavy_libraries_are_imported_where_they_are_needed() -> None:
         for name in imports_at_start(path)
         if name.partition(".")[0] in HEAVY
     }
+    sql = {(module, name) for module, name in found if module in SQL or module.startswith(MIGRATIONS)}
 
-    assert found <= {("attune_ray.dispatch.remote", "ray")}
+    assert found - sql <= {("attune_ray.dispatch.remote", "ray")}
+    assert {name for _, name in sql} == {"sqlalchemy", "alembic"}
+    assert {module for module, name in sql if name == "alembic" and not module.startswith(MIGRATIONS)} == set()
+
+
+def test_modules_of_sql_are_imported_by_each_other_alone() -> None:
+    """Everybody else imports them in a function, when a database is opened; and none of them imports Alembic so."""
+    found = {
+        (module, target)
+        for module, path in MODULES.items()
+        for name in imports_at_start(path)
+        if (target := module_of(name)) is not None
+        if target in SQL and (module not in SQL or target.startswith(MIGRATIONS))
+    }
+
+    assert found == set()

@@ -1,10 +1,11 @@
 """What every journal and its inbox promise, whatever keeps the entries."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from journals import BehindStore, MemoryStore, Store
+from journals import BehindStore, MemoryStore, SqlStore, Store
 from records_made import asked, begun, done, ended, fact
 
 from attune_ray.engine import (
@@ -21,13 +22,18 @@ from attune_ray.records import AnswerMail, History, RequestMail
 from attune_ray.settings import StateSettings
 
 A = TaskRunId("a", 1)
-STORES: dict[str, Callable[[], Store]] = {"memory": MemoryStore}
 
 
-@pytest.fixture(params=STORES)
-def plain_store(request: pytest.FixtureRequest) -> Store:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def plain_store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Each store, as it is."""
-    return STORES[request.param]()
+    match request.param:
+        case "memory":
+            return MemoryStore()
+        case "sqlite":
+            return SqlStore(str(tmp_path / "state"), tmp_path)
+        case _:
+            return SqlStore(request.getfixturevalue("postgres_url"), tmp_path)
 
 
 @pytest.fixture(params=["plain", "strict", "relaxed"])

@@ -63,7 +63,7 @@ def test_beginnings_ends_and_questions_are_read_as_they_were_written(
 
     assert decode_begun("r1", AT, "t", "t.yaml", encode(first), rerun_of=None, is_secret=False) == first
     assert decode_result("r1", encode(last)) == last.result
-    assert decode_asked("r1", "a", None, AT, "sure?", encode(question)) == question
+    assert decode_asked("r1", "a", None, AT, encode(question)) == question
 
 
 @pytest.mark.parametrize("items", [(), range(3), range(4, 9), range(9, 1, -2), (7,), (0, 5)])
