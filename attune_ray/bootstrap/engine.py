@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from attune_ray.bootstrap.given import gather, loaded
-from attune_ray.bootstrap.state import State
+from attune_ray.bootstrap.state import State, open_state
 from attune_ray.bootstrap.wiring import SystemClock, Wiring
 from attune_ray.coordinator import LiveRun, RunResult
 from attune_ray.coordinator.replay import replay
@@ -95,11 +95,11 @@ class Engine:
         state: State | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self._state = state
+        self._state = state or (None if self.settings.state is None else open_state(self.settings.state))
         self._launch = launch or {}
         given = gather(actions, workflows or {}, packs, config, keystore)
         self.catalog, self.workflows, self.warnings = given.catalog, given.workflows, given.warnings
-        self._wiring = Wiring(given, self.settings, state, observers, clock or SystemClock())
+        self._wiring = Wiring(given, self.settings, self._state, observers, clock or SystemClock())
         self._runner = asyncio.Runner()
         self._results: weakref.WeakSet[RunResult] = weakref.WeakSet()
 

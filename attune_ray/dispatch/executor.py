@@ -56,6 +56,7 @@ class RayExecutor(KeepsResults):
     _known: dict[str, tuple[Known, Any]] = field(default_factory=dict)
     _store: ContextStore | None = None
     _sources_ref: Any = None
+    _has_shared_results: bool = False
 
     async def open(self, order: TaskOrder) -> _HeldOnRay:
         """Put what the task may read, and have its items made where their data is.
@@ -66,6 +67,7 @@ class RayExecutor(KeepsResults):
         program = program_of(order, self.settings.limits)
         order.action.check((order.action.select(program.given) if program.given is not None else program.input).keys())
         slots, asked = await self.cluster.slots(), asked_of(order)
+        await self._share_results(order.keeping)
         options = {} if asked is None else asked.options()
         if asked is not None:
             slots = await self._slots(asked)
@@ -148,6 +150,32 @@ class RayExecutor(KeepsResults):
             for node in await self.cluster.nodes():
                 if node["Alive"]:
                     _on(_remote().forget, node["NodeID"]).remote(folder)
+
+    async def _share_results(self, keeping: Keeping | None) -> None:
+        """Find out, once, whether every node reads what is kept here.
+
+        Raises:
+            UsageError: one does not.
+        """
+        if keeping is None or self._has_shared_results:
+            return
+        others = [
+            node for node in await self.cluster.nodes() if node["Alive"] and node["NodeID"] != _remote().node_id()
+        ]
+        if others:
+            name = f"shared/{secrets.token_hex(8)}"
+            keeping.results.write(name, b"shared")
+            answers = [await _on(_remote().sees, node["NodeID"]).remote(keeping, name) for node in others]
+            keeping.results.remove("shared")
+            if not all(answers):
+                where = ", ".join(
+                    node["NodeManagerAddress"] for node, sees in zip(others, answers, strict=True) if not sees
+                )
+                raise UsageError(
+                    f"results are kept in {keeping.results}, which these nodes do not share: {where};"
+                    " name a place that all of them reach: --results with a shared folder, or s3://bucket/folder"
+                )
+        self._has_shared_results = True
 
     def _spec(self, order: TaskOrder, program: Program) -> Any:
         """What the chunks of a task run share; the large parts of it are put once per version of the context."""

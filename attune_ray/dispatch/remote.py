@@ -29,7 +29,7 @@ from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_con
 from attune_ray.errors import AttuneError, StateError, UsageError
 from attune_ray.values.keeping import Keeping
 
-__all__ = ["WARM_UP", "Spec", "answer_of", "forget", "make_items", "node_id", "perform", "recover", "to_bytes"]
+__all__ = ["WARM_UP", "Spec", "answer_of", "forget", "make_items", "node_id", "perform", "recover", "sees", "to_bytes"]
 
 _OPENED = 16
 """Task runs that a worker keeps open: more fan-outs than that at once compile anew."""
@@ -188,6 +188,15 @@ def _recover(told: bytes, keeping: Keeping | None) -> tuple[bytes, Any]:
     return pickle.dumps((summary, saved.rows.index, saved.n_begun)), saved.rows.to_batch()
 
 
+def _sees(keeping: Keeping, name: str) -> bool:
+    """Whether this node reads what the coordinator has kept."""
+    try:
+        keeping.results.read(name)
+    except StateError:
+        return False
+    return True
+
+
 def _forget(folder: str) -> None:
     """Remove the logs of a run's chunks from this machine."""
     forget_logs(folder)
@@ -227,6 +236,8 @@ make_items = ray.remote(num_returns=3, **_OPTIONS)(_make_items)
 """The one that a fan-out begins with."""
 recover = ray.remote(num_returns=2, num_cpus=0, **_OPTIONS)(_recover)
 """The one that looks after a dead worker; it needs no slot."""
+sees = ray.remote(num_cpus=0, **_OPTIONS)(_sees)
+"""The one that looks whether a node shares the store of results."""
 forget = ray.remote(num_cpus=0, **_OPTIONS)(_forget)
 """The one that tidies up after a run that was kept."""
 

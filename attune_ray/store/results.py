@@ -89,13 +89,12 @@ class FileResults:
             yield
         except FileNotFoundError as error:
             if not missing_is_fine:
-                raise ResultLostError(f"the results {name} are not in {self._shown} any more") from error
+                raise ResultLostError(f"the results {name} are not in {self} any more") from error
         except (OSError, ValueError) as error:
             reason = re.sub(r"//[^/@\s]*@", "//", str(error))
-            raise StateError(f"the results {name} cannot be {done} in {self._shown}: {reason}") from error
+            raise StateError(f"the results {name} cannot be {done} in {self}: {reason}") from error
 
-    @property
-    def _shown(self) -> str:
+    def __str__(self) -> str:
         """The address without credentials."""
         return re.sub(r"//[^/@]*@", "//", self.url).partition("?")[0]
 
