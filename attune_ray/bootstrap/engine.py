@@ -291,7 +291,7 @@ class Engine:
         """
         for result in list(self._results):
             result.detach()
-        self._wiring.cluster.close()
+        self._wiring.close()
         with contextlib.closing(self._runner):
             if self._state is not None:
                 self._runner.run(self._state.journal.close())

@@ -17,7 +17,6 @@ from attune_ray.dispatch.executor import RayExecutor
 from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.keeping import Recollection
 from attune_ray.dispatch.result_cache import ResultCache
-from attune_ray.dispatch.worker.row_log import forget_logs
 from attune_ray.errors import PermanentError
 from attune_ray.model import Task, TaskType
 from attune_ray.ports import Clock, Executor, Observer
@@ -79,9 +78,14 @@ class Wiring:
         result = await work
         if self._state is not None:
             folder = folder_of_run(run_id)
-            forget_logs(folder)
+            self._inline.spool.forget(folder)
             await self._ray.forget_logs(folder)
         return result
+
+    def close(self) -> None:
+        """End the connection to Ray."""
+        self.cluster.close()
+        self._inline.spool.close()
 
     def _route(self, task: Task) -> tuple[Action, Executor[Any]]:
         """What a task runs, and where."""

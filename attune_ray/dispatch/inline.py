@@ -1,20 +1,18 @@
 """Chunks of inline actions run in the coordinator's own loop: no other process, no Ray."""
 
 import asyncio
-import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from attune_ray.actions.core import HARMLESS
 from attune_ray.dispatch.keeping import KeepsResults
 from attune_ray.dispatch.orders import Held, name_of, order_of, prefix_of, program_of, shape_of
 from attune_ray.dispatch.result_cache import ResultCache
+from attune_ray.dispatch.spool import Spool
 from attune_ray.dispatch.worker.attempt import summary_of
 from attune_ray.dispatch.worker.chunk import run_chunk_async
 from attune_ray.dispatch.worker.items import Items
-from attune_ray.dispatch.worker.kept_rows import is_inline
 from attune_ray.dispatch.worker.known import Reuse
 from attune_ray.dispatch.worker.program import Program, encode_items, open_work
-from attune_ray.dispatch.worker.row_log import RowLog, row_log, saved_rows
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, TaskViews
 from attune_ray.dispatch.worker.stored import LocalRows
@@ -34,6 +32,7 @@ class InlineExecutor(KeepsResults):
     fan_out: FanOutSettings
     limits: LimitSettings
     results: ResultCache
+    spool: Spool = field(default_factory=Spool)
 
     async def open(self, order: TaskOrder) -> Held:
         """Compile the templates; the context is the coordinator's own, nothing is encoded."""
@@ -63,32 +62,23 @@ class InlineExecutor(KeepsResults):
 
     async def run(self, task: Held, chunk: Chunk) -> ChunkReport:
         """Run a chunk, many items at once."""
-        with _log(task, chunk) as log:
-            summary, rows = await run_chunk_async(task.work, order_of(task, chunk), log)
-            summary = await self._kept(task, chunk, rows, summary)
-            if log is not None and task.keeping is not None:
-                log.stays = is_inline(rows, task.keeping)
-        return task.keep(chunk, LocalRows(rows), summary)
+        is_logged = task.keeping is not None and task.program.action not in HARMLESS
+        log = self.spool.log(name_of(task, chunk)) if is_logged else None
+        summary, rows = await run_chunk_async(task.work, order_of(task, chunk), log)
+        return task.keep(chunk, LocalRows(rows), await self._kept(task, chunk, rows, summary))
 
     async def salvage(self, task: Held, chunk: Chunk, age_s: float) -> ChunkReport:  # noqa: ARG002  as the port has it
         """Look for the rows of a chunk in the store, then for what the coordinator that died has left here."""
         if (report := await self._found(task, chunk)) is not None:
             return report
         lost = LostItems(reason="its coordinator died", blameless=True)
-        saved = saved_rows(name_of(task, chunk), chunk.items, chunk.attempt, stays=True)
+        saved = self.spool.find(name_of(task, chunk), chunk.items, chunk.attempt)
         if saved is None:
             return ChunkReport(n_succeeded=0, lost=lost)
         summary = await self._kept(task, replace(chunk, id=-chunk.id), saved.rows, summary_of(saved))
         ended = _items_of(saved.rows)
         report = task.keep(chunk, LocalRows(saved.rows), summary, items=ended)
         return replace(report, lost=replace(lost, ended=ended))
-
-
-def _log(task: Held, chunk: Chunk) -> contextlib.AbstractContextManager[RowLog | None]:
-    """The log of a chunk's rows, where they are to outlive this process and cannot just be made again."""
-    if task.keeping is None or task.program.action in HARMLESS:
-        return contextlib.nullcontext()
-    return row_log(name_of(task, chunk), stays=True)
 
 
 def _items_of(rows: Rows) -> range | tuple[int, ...]:

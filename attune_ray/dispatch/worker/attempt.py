@@ -9,7 +9,7 @@ from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.native import as_native
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.results import TaskView
-from attune_ray.dispatch.worker.row_log import FailedRow, RowLog, SavedRows
+from attune_ray.dispatch.worker.row_records import FailedRow, RowSink, SavedRows
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.errors import (
@@ -86,7 +86,7 @@ class Recorder:
     n_failed: int = 0
     is_stopped: bool = False
     secrets: set[str] = field(default_factory=set, repr=False)
-    log: RowLog | None = None
+    log: RowSink | None = None
 
     @classmethod
     def of(cls, work: Work, indexes: range | tuple[int, ...], attempt: int) -> Self:

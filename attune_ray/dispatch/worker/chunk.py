@@ -19,6 +19,7 @@ from attune_ray.dispatch.worker.attempt import Recorder, Summary
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.row_log import RowLog
+from attune_ray.dispatch.worker.row_records import RowSink
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
 from attune_ray.errors import ActionTimeoutError
@@ -57,7 +58,7 @@ class Order:
     name: str = ""
 
 
-def run_chunk(work: Work, order: Order, log: RowLog | None = None) -> tuple[Summary, Rows]:
+def run_chunk(work: Work, order: Order, log: RowSink | None = None) -> tuple[Summary, Rows]:
     """Run some items of a task in this process, from a thread without an event loop.
 
     Args:
@@ -74,7 +75,7 @@ def run_chunk(work: Work, order: Order, log: RowLog | None = None) -> tuple[Summ
 
 
 async def run_chunk_async(
-    work: Work, order: Order, log: RowLog | None = None, *, stops: _Faults = _OUR_STOPS
+    work: Work, order: Order, log: RowSink | None = None, *, stops: _Faults = _OUR_STOPS
 ) -> tuple[Summary, Rows]:
     """The same inside a running event loop: up to ``width`` items at once, started in the order of their indexes.
 
@@ -94,7 +95,7 @@ async def run_chunk_async(
     return _finished(recorder, began)
 
 
-async def _run_watched(work: Work, order: Order, log: RowLog | None) -> tuple[Summary, Rows]:
+async def _run_watched(work: Work, order: Order, log: RowSink | None) -> tuple[Summary, Rows]:
     """As ``run_chunk_async``, and an item that holds up the loop itself beyond its timeout is ended too."""
     with watching(work.program.timeout_s, work.program.grace_s) as watch:
         if watch is None or work.program.timeout_s is None:
@@ -114,12 +115,12 @@ async def _beat(watch: Watch, every_s: float) -> None:
         await asyncio.sleep(every_s)
 
 
-def _opened(work: Work, order: Order, log: RowLog | None, *, in_turn: bool = False) -> tuple[Recorder, _Scopes]:
+def _opened(work: Work, order: Order, log: RowSink | None, *, in_turn: bool = False) -> tuple[Recorder, _Scopes]:
     """What collects the rows of a chunk, and its items that are to be run."""
     scopes = (_scopes_in_turn if in_turn else _scopes)(work, order.indexes)
     recorder, scopes = recording(work, order.indexes, attempt=order.attempt, now_s=order.now_s, scopes=scopes)
     recorder.log = log
-    if log is not None and in_turn:
+    if isinstance(log, RowLog) and in_turn:
         log.in_turn()
     return recorder, scopes if work.action.execution is None else _informing(recorder, scopes)
 

@@ -1,49 +1,26 @@
 """The rows of a running chunk in a file of its worker's machine, so that those which ended outlive a dead worker.
 
 The file is mapped: a row costs 0.3 µs, no system call, and what was written stays in the kernel's pages whatever kills
-the process. It begins with the number of items that were begun; each row follows as a header and its bytes.
+the process. It begins with the number of items that were begun; each row follows as a record.
 """
 
 import contextlib
 import mmap
 import os
-import pickle
 import shutil
 import struct
 import tempfile
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
+from attune_ray.dispatch.worker.row_records import FailedRow, SavedRows, packed, packed_failure, rows_of, unpacked
 
-__all__ = ["FailedRow", "RowLog", "SavedRows", "forget_logs", "row_log", "saved_rows"]
+__all__ = ["RowLog", "forget_logs", "logs_folder", "row_log", "saved_rows"]
 
 _BEGUN = struct.Struct("<Q")
-_ROW = struct.Struct("<BxxxIIIQ")
-"""Status + 1, row, checksum, bytes, microseconds; zeros where nothing was written."""
 _FIRST_BYTES = 64 * 1024
 _MOST_BYTES = 256 * 1024 * 1024
 _UNKNOWN, _IN_TURN = 2**64 - 1, 2**64 - 2
-
-
-@dataclass(frozen=True, slots=True)
-class FailedRow:
-    """A row that failed.
-
-    Attributes:
-        data: the stored result object of a plain task, encoded; ``item``: that of a fan-out, encoded.
-        may_retry: whether another attempt may be made; ``retry_after_s`` from now.
-    """
-
-    data: bytes | None
-    item: bytes | None
-    error: str | None
-    may_retry: bool
-    retry_after_s: float | None
-    secrets: tuple[str, ...]
 
 
 class RowLog:
@@ -82,14 +59,13 @@ class RowLog:
 
     def succeeded(self, row: int, data: bytes, duration_us: int) -> None:
         """A row has ended well."""
-        self._write(SUCCEEDED + 1, row, data, duration_us)
+        self._write(packed(row, data, duration_us))
 
     def failed(self, row: int, failed: FailedRow, duration_us: int) -> None:
         """A row has failed."""
-        self._write(FAILED + 1, row, pickle.dumps(failed), duration_us)
+        self._write(packed_failure(row, failed, duration_us))
 
-    def _write(self, kind: int, row: int, data: bytes, duration_us: int) -> None:
-        record = _ROW.pack(kind, row, zlib.crc32(data, row), len(data), duration_us) + data
+    def _write(self, record: bytes) -> None:
         end = self._end + len(record)
         if end > self._size and not self._grow(end):
             return
@@ -131,7 +107,7 @@ def row_log(name: str, *, stays: bool = False) -> Iterator[RowLog | None]:
         stays: as of RowLog.
     """
     try:
-        folder = _folder()
+        folder = logs_folder()
         for below in reversed(Path(name).parents[:-1]):
             (folder / below).mkdir(mode=0o700, exist_ok=True)
         log = RowLog(folder / name, stays=stays)
@@ -144,26 +120,9 @@ def row_log(name: str, *, stays: bool = False) -> Iterator[RowLog | None]:
         log.close()
 
 
-@dataclass(frozen=True, slots=True)
-class SavedRows:
-    """What a dead worker left of a chunk.
-
-    Attributes:
-        rows: of the items that had ended, in the order in which they ended.
-        n_begun: so many items, the first ones, were begun; None: not known.
-        retryable: indexes of failed items that may be tried again; ``retry_after_s`` from now.
-    """
-
-    rows: Rows
-    n_begun: int | None
-    retryable: tuple[int, ...] = ()
-    retry_after_s: float | None = None
-    secrets: tuple[str, ...] = ()
-
-
 def forget_logs(folder: str) -> None:
     """Remove the logs below a folder of this machine; one that cannot be removed stays."""
-    shutil.rmtree(_folder() / folder, ignore_errors=True)
+    shutil.rmtree(logs_folder() / folder, ignore_errors=True)
 
 
 def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int, *, stays: bool = False) -> SavedRows | None:
@@ -172,7 +131,7 @@ def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int, *, sta
     Args:
         stays: it is not removed: it may be wanted again.
     """
-    path = _folder() / name
+    path = logs_folder() / name
     try:
         content = path.read_bytes()
     except OSError:
@@ -181,53 +140,13 @@ def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int, *, sta
         path.unlink(missing_ok=True)
     if len(content) < _BEGUN.size:
         return None
-    written = {row: (kind, data, us) for row, kind, data, us in _records(content)}
-    failed = {row: _failed_row(data) for row, (kind, data, _) in written.items() if kind == FAILED}
-    delays_s = [row.retry_after_s for row in failed.values() if row.retry_after_s is not None]
+    records = [record for record, _ in unpacked(content, _BEGUN.size)]
     (n_begun,) = _BEGUN.unpack_from(content)
-    return SavedRows(
-        rows=Rows(
-            index=_as_range(indexes, list(written)),
-            attempt=attempt,
-            status=[kind for kind, _, _ in written.values()],
-            data=[failed[row].data if row in failed else data for row, (_, data, _) in written.items()],
-            error=[failed[row].error if row in failed else None for row in written],
-            duration_us=[us for _, _, us in written.values()],
-            item={place: item for place, row in enumerate(written) if row in failed and (item := failed[row].item)},
-        ),
-        n_begun={_UNKNOWN: None, _IN_TURN: len(written) + 1}.get(n_begun, n_begun),
-        retryable=tuple(indexes[row] for row, found in failed.items() if found.may_retry),
-        retry_after_s=max(delays_s, default=None),
-        secrets=tuple({text for row in failed.values() for text in row.secrets}),
-    )
+    found = {_UNKNOWN: None, _IN_TURN: len({row for row, *_ in records}) + 1}.get(n_begun, n_begun)
+    return rows_of(records, indexes, attempt, n_begun=found)
 
 
-def _records(content: bytes) -> Iterator[tuple[int, int, bytes, int]]:
-    """Row, status, bytes and microseconds of each whole record."""
-    position = _BEGUN.size
-    while position + _ROW.size <= len(content):
-        kind, row, checksum, n_bytes, duration_us = _ROW.unpack_from(content, position)
-        position += _ROW.size
-        data = content[position : position + n_bytes]
-        if kind not in {SUCCEEDED + 1, FAILED + 1} or not data or zlib.crc32(data, row) != checksum:
-            return  # the end, or what was being written: a row has bytes
-        yield row, kind - 1, data, duration_us
-        position += n_bytes
-
-
-def _failed_row(data: bytes) -> FailedRow:
-    found: FailedRow = pickle.loads(data)  # noqa: S301  our own worker's, in a folder that is ours alone
-    return found
-
-
-def _as_range(indexes: range | tuple[int, ...], rows: list[int]) -> Any:
-    """The indexes of some rows: a range where they are the first ones."""
-    if isinstance(indexes, range) and rows == list(range(len(rows))):
-        return indexes[: len(rows)]
-    return tuple(indexes[row] for row in rows)
-
-
-def _folder() -> Path:
+def logs_folder() -> Path:
     """Where the logs of this user's workers are, readable by nobody else.
 
     Raises:

@@ -7,30 +7,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attune_ray.dispatch.worker import row_log as logs
-from attune_ray.dispatch.worker.row_log import FailedRow, RowLog, saved_rows
+from attune_ray.dispatch.worker.row_log import RowLog, saved_rows
+from attune_ray.dispatch.worker.row_records import FailedRow
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Logs of these tests alone."""
     found = tmp_path_factory.mktemp("logs", numbered=True)
-    monkeypatch.setattr(logs, "_folder", lambda: found)
+    monkeypatch.setattr(logs, "logs_folder", lambda: found)
     return found
 
 
 @given(rows=st.lists(st.tuples(st.booleans(), st.binary(min_size=1, max_size=3000)), max_size=60), cut=st.integers(0))
 def test_every_row_that_was_written_whole_is_read(rows: list[tuple[bool, bytes]], cut: int) -> None:
     """Wherever the worker was when it was killed; in the order in which the items ended."""
-    log = RowLog(logs._folder() / "one")  # noqa: SLF001
+    log = RowLog(logs.logs_folder() / "one")
     for row, (well, data) in enumerate(rows):
         if well:
             log.succeeded(row, data, row)
         else:
             log.failed(row, FailedRow(None, data, data.hex(), row % 2 == 0, 1.5, ("s",)), row)
     used = log._end  # noqa: SLF001
-    path = logs._folder() / "copy"  # noqa: SLF001
+    path = logs.logs_folder() / "copy"
     kept = 8 + cut % (used - 7)
-    content = (logs._folder() / "one").read_bytes()  # noqa: SLF001
+    content = (logs.logs_folder() / "one").read_bytes()
     path.write_bytes(content[:kept] + bytes(len(content) - kept))
     log.close()
 
@@ -98,7 +99,7 @@ def test_a_chunk_that_ended_leaves_nothing(folder: Path) -> None:
 
 def test_a_worker_that_cannot_write_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """As before there was a log: what its chunk had done is lost with it."""
-    monkeypatch.setattr(logs, "_folder", lambda: Path("/nowhere/at/all"))
+    monkeypatch.setattr(logs, "logs_folder", lambda: Path("/nowhere/at/all"))
 
     with logs.row_log("one") as log:
         assert log is None
