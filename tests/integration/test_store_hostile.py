@@ -17,7 +17,9 @@ from postgres import Postgres
 from records_made import asked, begun, done, ended, fact
 
 import attune_ray.store.migrations
+from attune_ray.engine import PauseRequested
 from attune_ray.errors import StateError, UsageError
+from attune_ray.records import AnswerMail, RequestMail
 from attune_ray.store import database
 from attune_ray.store.archive import Archive
 from attune_ray.store.database import database_of
@@ -252,6 +254,37 @@ async def test_texts_that_a_column_cannot_hold_are_kept_as_their_escapes(postgre
         assert (found.title, found.source) == ("a\\x00b", "caf\\udce9.yaml")
         assert [each.prompt for each in Archive(url).questions()] == ["a\0b"]
         await journal.close()
+
+
+async def test_an_answer_that_cannot_be_read_holds_no_request_back(tmp_path: Path) -> None:
+    """The request comes first; the answer is told of then, and comes when its key is there again."""
+    journal = SqlJournal(str(tmp_path))
+    archive = Archive(str(tmp_path))
+    await journal.write([begun(), asked(response_schema={"p": {"type": "string", "secret": True}})])
+    archive.answer(asked().key, {"p": SECRET})
+    archive.request("r1", PauseRequested())
+    (tmp_path / "key").rename(tmp_path / "away")
+    assert await journal.beat() == [RequestMail("r1", PauseRequested())]
+    with pytest.raises(StateError, match="its key is missing"):
+        await journal.beat()
+    (tmp_path / "away").rename(tmp_path / "key")
+    assert await journal.beat() == [AnswerMail(asked().key, {"p": SECRET})]
+    await journal.close()
+
+
+async def test_a_beat_writes_only_when_there_is_a_need(tmp_path: Path) -> None:
+    """The disk is spared: many beats a second are looks for mail, and a fifth of the silence is soon enough."""
+    n_beats = []
+    for silence_s in (600.0, 0.0):
+        journal = SqlJournal(str(tmp_path), silence_s=silence_s)
+        await journal.write([begun(f"r{silence_s}")])
+        for _ in range(4):
+            await journal.beat()
+        with raw(tmp_path) as connection:
+            n_beats += connection.execute("SELECT beat FROM coordinators").fetchall()
+        await journal.close()
+
+    assert n_beats == [(0,), (4,)]
 
 
 async def test_errors_show_no_values(tmp_path: Path) -> None:
