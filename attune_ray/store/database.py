@@ -2,7 +2,7 @@
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,11 +27,12 @@ class Database:
     """Where runs are kept.
 
     Attributes:
+        url: for the driver; holds the password.
         shown: its address, without a password.
         file: of SQLite; None: it is on a server.
     """
 
-    url: URL
+    url: URL = field(repr=False)
     shown: str
     file: Path | None
     sealer: Sealer
@@ -70,8 +71,9 @@ def database_of(url: str, folder: Path = Path(".attune")) -> Database:
         raise UsageError("the address of the state is no URL of a database") from None  # it may hold a password
     if parsed.drivername not in {"postgresql", "postgres", "postgresql+psycopg"}:
         raise UsageError(f"runs are kept in a folder or in postgresql://…, not in {parsed.drivername}://")
+    shown = parsed.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
     parsed = parsed.set(drivername="postgresql+psycopg")
-    return Database(parsed, parsed.render_as_string(hide_password=True), None, Sealer(folder))
+    return Database(parsed, shown.render_as_string(hide_password=True), None, Sealer(folder))
 
 
 def _make_file(file: Path) -> None:

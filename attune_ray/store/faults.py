@@ -22,15 +22,15 @@ _ADVICE: Final = (
         ("readonly", "read-only", "permission denied", "permission for"),
         "it must not be written to: check who may, and whether it is mounted read-only",
     ),
-    (
-        ("connection refused", "could not connect", "connection failed", "timeout expired", "could not translate"),
-        "its server cannot be reached: check that it runs, and its address",
-    ),
+    (("password authentication", "does not exist"), "its server does not know this user or database"),
     (
         ("server closed", "terminating connection", "connection is lost", "connection already closed", "shutting down"),
         "its server has gone away: what was written before is safe; continue the run when it is back",
     ),
-    (("password authentication", "does not exist"), "its server does not know this user or database"),
+    (
+        ("connection refused", "connection to server", "connection failed", "timeout expired", "failed to resolve"),
+        "its server cannot be reached: check that it runs, and its address",
+    ),
     (
         ("not a database", "malformed", "disk i/o error"),
         "the file is damaged or is something else: put a copy back, or name another folder",

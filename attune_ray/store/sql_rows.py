@@ -117,7 +117,8 @@ def history_of(connection: Connection, run_id: str, sealer: Sealer) -> History:
     row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     if row is None:
         raise UsageError(f"there is no run {run_id}")
-    told = connection.execute(select(facts).where(facts.c.run_id == run_id).order_by(facts.c.seq))
+    of_run = (facts.c.run_id == run_id, facts.c.seq < row.n_facts)  # those written since the row was read are another's
+    told = connection.execute(select(facts).where(*of_run).order_by(facts.c.seq))
     open_body = _opener(run_id, sealer)
     begun = decode_begun(
         run_id,

@@ -106,6 +106,18 @@ async def test_a_run_begins_once(store: Store) -> None:
     assert await (await store.coordinator()).read("r2") == History(begun("r2"), (fact(run_id="r2"),))
 
 
+async def test_of_two_that_begin_a_run_at_once_one_does(store: Store) -> None:
+    """The other is told, and what else it wrote is kept."""
+    journals = [await store.coordinator() for _ in range(2)]
+    await asyncio.gather(*(journal.read("r0") for journal in journals), return_exceptions=True)  # both are open
+    writes = [journal.write([begun(), begun(f"own{number}")]) for number, journal in enumerate(journals)]
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+
+    assert sorted(type(each).__name__ for each in outcomes) == ["NoneType", "StateError"]
+    for number, journal in enumerate(journals):
+        await journal.write([fact(run_id=f"own{number}")])
+
+
 async def test_two_beginnings_of_one_run_at_once_are_both_refused(store: Store) -> None:
     """Which of the two it should be is not ours to say."""
     journal = await store.coordinator()

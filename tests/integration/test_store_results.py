@@ -1,10 +1,8 @@
 """Results in local folders: on the disk, mapped, for their owner alone; and what is told when they cannot be kept."""
 
-import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,18 +10,6 @@ import pytest
 
 from attune_ray.errors import StateError, UsageError
 from attune_ray.store import FileResults
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if os.getuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)  # noqa: S607
 
 
 def test_files_and_folders_are_their_owners_alone(tmp_path: Path) -> None:
