@@ -61,6 +61,7 @@ class RunContext:
         secrets: what of it must not be shown.
         around: of a parallel group in a fan-out: item and index; else None.
         depth: 1 for a run that was asked for, one more in each sub-workflow.
+        begun_at: when the run that was asked for has begun: an id may be used again where all was forgotten.
     """
 
     run_id: str
@@ -75,6 +76,7 @@ class RunContext:
     system: Mapping[str, Any] = field(default_factory=dict)
     around: tuple[Any, int] | None = field(default=None, repr=False)
     depth: int = 1
+    begun_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,8 @@ class Runs:
             self._past.setdefault(fact.run_id, []).append(fact)
         try:
             context = self._context(plan, begun.given, begun.run_id)
-            return await self._run_root(plan, replace(context, system={**context.system, "workflow_start": begun.at}))
+            system = {**context.system, "workflow_start": begun.at}
+            return await self._run_root(plan, replace(context, system=system, begun_at=begun.at))
         finally:
             self._past = {run_id: facts for run_id, facts in self._past.items() if root_of(run_id) != begun.run_id}
 
@@ -172,6 +173,7 @@ class Runs:
         parameters = apply_schema(workflow.parameters, given, location=Location(workflow.source))
         known = self._secrets if parent is None else child_secrets(parent, given)
         own = parameter_secrets(workflow, given, parameters)
+        start = self._start_of(run_id)
         return RunContext(
             run_id=run_id,
             given=given,
@@ -180,8 +182,9 @@ class Runs:
             config=self.configs.get((workflow.ref or "").rpartition(".")[0], self.config),
             keystore=self.keystore,
             secrets=replace(known, parameters=known.parameters | own),
-            system={"workflow_start": self._start_of(run_id), "run_id": run_id},
+            system={"workflow_start": start, "run_id": run_id},
             depth=1 if parent is None else parent.depth + 1,
+            begun_at=start if parent is None else parent.begun_at,
         )
 
     def _start_of(self, run_id: str) -> str:

@@ -1,5 +1,6 @@
 """From the coordinator's orders to what workers are told, and back; the same for every executor."""
 
+import hashlib
 import os
 import secrets
 from dataclasses import dataclass, field, replace
@@ -186,7 +187,8 @@ def prefix_of(order: TaskOrder) -> str:
     """Of the names of a task run's chunks: a folder where they are kept, else something that no other run has."""
     if order.keeping is None:
         return f"{secrets.token_hex(8)}-"
-    return folder_of(order.context.run_id, str(order.run)) + "/"
+    age = hashlib.blake2b(order.context.begun_at.encode(), digest_size=4).hexdigest()
+    return f"{folder_of(order.context.run_id, str(order.run))}/{age}-"
 
 
 def order_of(held: Held, chunk: Chunk) -> Order:

@@ -1,6 +1,7 @@
 """A coordinator dies at any write of its journal: whoever goes on with its run loses nothing, and repeats nothing."""
 
 import asyncio
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ OUTCOME: tuple[str, dict[str, Any]] = (
 @pytest.fixture(autouse=True)
 def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Actions leave their marks in a file of this test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv(EFFECTS, str(tmp_path / "effects"))
 
 

@@ -1,6 +1,7 @@
 """What can be done with runs that are kept: given back, gone on with, repeated in part; and damaged results."""
 
 import asyncio
+import tempfile
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -34,6 +35,7 @@ output_map: {seen: "{{ task.after.seen }}", n: "{{ vars.n }}"}
 @pytest.fixture(autouse=True)
 def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Actions leave their marks in a file of this test."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv(EFFECTS, str(tmp_path / "effects"))
     monkeypatch.setenv(FLAG, str(tmp_path / "flag"))
 
