@@ -124,7 +124,7 @@ class SystemClock:
 
     def now(self) -> str:
         """UTC, ISO 8601 with microseconds."""
-        return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return f"{dt.datetime.now(dt.UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     async def sleep(self, delay_s: float) -> None:
         """Wait."""

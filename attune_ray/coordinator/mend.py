@@ -34,7 +34,8 @@ async def mended(facts: Sequence[Fact], world: World, new_shell: Callable[[], Sh
         AttuneError: a task cannot be opened any more.
     """
     found = latest(facts)
-    damaged = await asyncio.to_thread(_damaged, found, world.recall)
+    in_files = [place for place, fact in enumerate(found) if _saved(fact)]
+    damaged = await asyncio.to_thread(_damaged, found, in_files, world.recall) if in_files else []
     for place in damaged:
         shell = new_shell()
         replay(shell, found[:place])
@@ -44,9 +45,9 @@ async def mended(facts: Sequence[Fact], world: World, new_shell: Callable[[], Sh
     return found
 
 
-def _damaged(facts: Sequence[Fact], recall: Recall) -> list[int]:
-    """Places of the facts whose results are not as they were kept."""
-    return [place for place, fact in enumerate(facts) if not all(map(recall.is_intact, _saved(fact)))]
+def _damaged(facts: Sequence[Fact], places: Sequence[int], recall: Recall) -> list[int]:
+    """Those of some facts whose results are not as they were kept."""
+    return [place for place in places if not all(map(recall.is_intact, _saved(facts[place])))]
 
 
 def _saved(fact: Fact) -> list[dict[str, Any]]:

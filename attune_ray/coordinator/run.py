@@ -110,6 +110,8 @@ class Coordinator:
                 if past and self.state.paused:
                     self._tell(ResumeRequested())
                 self._go_on(orders)
+                if self.state.has_ended and self._world.journal is not None and self._is_root:
+                    await self._world.journal.write([self._ended()])  # the one entry that was missing
                 while not self.state.has_ended:
                     await self._handle_arrived()
                 for work in self._work:
@@ -189,11 +191,15 @@ class Coordinator:
                 self._shell.cut(command.run)
             case FinishRun():
                 self._watchers.warned(self._shell.finish(command, self._world.clock.now()))
-                if root_of(self.context.run_id) == self.context.run_id:
+                if self._is_root:
                     facts.append(self._ended())
             case _:
                 pass
         return None
+
+    @property
+    def _is_root(self) -> bool:
+        return root_of(self.context.run_id) == self.context.run_id
 
     def _ended(self) -> RunEnded:
         found = self._shell.result

@@ -53,7 +53,6 @@ def bind(templates: Mapping[str, Any], action: Action, context: WorkflowContext)
     """
     if not action.takes_native:
         return None
-    parameters = inspect.signature(action.function).parameters
     results, batches = {}, []
     for name, template in templates.items():
         if not isinstance(template, str):
@@ -63,7 +62,8 @@ def bind(templates: Mapping[str, Any], action: Action, context: WorkflowContext)
         elif (found := _RESULT.fullmatch(template)) is not None:
             value = _stored(found[1].split("."), context)
             if isinstance(value, Columns | NativeList):
-                results[name] = _handed(value, parameters.get(name), f"{action.ref}: {name}")
+                parameter = inspect.signature(action.function).parameters.get(name)
+                results[name] = _handed(value, parameter, f"{action.ref}: {name}")
     return Bound(results=results, batches=tuple(batches)) if results or batches else None
 
 
