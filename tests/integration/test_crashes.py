@@ -1,7 +1,6 @@
 """A coordinator dies at any write of its journal: whoever goes on with its run loses nothing, and repeats nothing."""
 
 import asyncio
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,11 @@ import pytest
 from durable import EFFECTS, WORK, answering, durable_engine, effects, outcome
 
 from attune_ray import Engine
+from attune_ray.dispatch import spool
 from attune_ray.errors import StateError, UsageError
 from attune_ray.store import DyingJournal, MemoryJournal, MemoryResults
+from attune_ray.store.memory import JournalAndInbox
+from attune_ray.store.sql_journal import SqlJournal
 
 NEVER = 10**6
 ONCE = ["list", "child", "left", "right", "join", "last", "flaky 1", "flaky 2", "flaky 3"]
@@ -31,7 +33,7 @@ OUTCOME: tuple[str, dict[str, Any]] = (
 @pytest.fixture(autouse=True)
 def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Actions leave their marks in a file of this test."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(spool, "logs_folder", lambda: tmp_path)
     monkeypatch.setenv(EFFECTS, str(tmp_path / "effects"))
 
 
@@ -45,6 +47,38 @@ def recover(engine: Engine, run_id: str = "crash") -> tuple[str, dict[str, Any]]
     """Go on with it."""
     with engine:
         return outcome(asyncio.run(answering(engine, engine.recover(run_id))))
+
+
+class Memory:
+    """Coordinators over one memory."""
+
+    def __init__(self) -> None:
+        self._journal = MemoryJournal()
+
+    def next(self) -> JournalAndInbox:
+        """A new one, when those before have died."""
+        self._journal = self._journal.successor()
+        return self._journal
+
+
+class Sql:
+    """Coordinators over one database; one that is silent for a moment counts as dead."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url, self._folder = url, folder
+
+    def next(self) -> JournalAndInbox:
+        """A new one."""
+        return SqlJournal(self._url, silence_s=0.05, folder=self._folder)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def coordinators(request: pytest.FixtureRequest, tmp_path: Path) -> Memory | Sql:
+    """What makes coordinators over one store."""
+    if request.param == "memory":
+        return Memory()
+    url = str(tmp_path) if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    return Sql(url, tmp_path)
 
 
 def n_writes() -> int:
@@ -63,17 +97,17 @@ def test_an_undisturbed_run_is_kept_whole() -> None:
 @pytest.mark.parametrize("keeps", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("inline_bytes", [16_384, 0], ids=["inline", "files"])
 def test_a_death_at_any_write_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keeps: bool, inline_bytes: int
+    coordinators: Memory | Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keeps: bool, inline_bytes: int
 ) -> None:
     """The same result, and no finished item is done again: for each write, before or after it was kept."""
     for after in range(1, n_writes() + 1):
         monkeypatch.setenv(EFFECTS, str(tmp_path / f"effects-{after}"))
-        memory, results, run_id = MemoryJournal(), MemoryResults(), f"crash-{after}"
-        dying = DyingJournal(memory, after=after, keeps=keeps)
+        results, run_id = MemoryResults(), f"crash-{after}"
+        dying = DyingJournal(coordinators.next(), after=after, keeps=keeps)
         try:
             found = run(durable_engine(dying, results, inline_bytes=inline_bytes), run_id)
         except StateError:
-            successor = durable_engine(memory.successor(), results, inline_bytes=inline_bytes)
+            successor = durable_engine(coordinators.next(), results, inline_bytes=inline_bytes)
             if after == 1 and not keeps:
                 with pytest.raises(UsageError, match="there is no run"):
                     recover(successor, run_id)

@@ -1,7 +1,6 @@
 """What can be done with runs that are kept: given back, gone on with, repeated in part; and damaged results."""
 
 import asyncio
-import tempfile
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from durable import EFFECTS, FLAG, WORK, answering, durable_engine, effects, outcome
 
 from attune_ray import Engine, RunResult
+from attune_ray.dispatch import spool
 from attune_ray.engine import CancelRequested, PauseRequested
 from attune_ray.errors import FencedError, StateError, UsageError
 from attune_ray.store import DyingJournal, MemoryJournal, MemoryResults
@@ -35,7 +35,7 @@ output_map: {seen: "{{ task.after.seen }}", n: "{{ vars.n }}"}
 @pytest.fixture(autouse=True)
 def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Actions leave their marks in a file of this test."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(spool, "logs_folder", lambda: tmp_path)
     monkeypatch.setenv(EFFECTS, str(tmp_path / "effects"))
     monkeypatch.setenv(FLAG, str(tmp_path / "flag"))
 
