@@ -83,11 +83,10 @@ class RowLog:
         self._write(FAILED + 1, row, pickle.dumps(failed), duration_us)
 
     def _write(self, kind: int, row: int, data: bytes, duration_us: int) -> None:
-        record = _ROW.pack(kind, row, zlib.crc32(data, row), len(data), duration_us) + data
-        end = self._end + len(record)
-        if end > self._size and not self._grow(end):
+        end = self._end + _ROW.size + len(data)
+        if end > self._size and not self._grow(end):  # before anything of it is copied: it may be larger than 2 GiB
             return
-        self._map[self._end : end] = record
+        self._map[self._end : end] = _ROW.pack(kind, row, zlib.crc32(data, row), len(data), duration_us) + data
         self._end = end
 
     def close(self) -> None:
