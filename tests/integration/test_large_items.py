@@ -67,7 +67,7 @@ def available_bytes() -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_items_of_more_than_two_to_the_31_bytes_arrive_and_pass_the_coordinator_by(tmp_path: Path) -> None:
-    """Made by an action as one list: twice in the object store, twice or three times in a worker."""
+    """Made by an action as one list: twice in the object store, two or three times in a worker."""
     if available_bytes() < 14 * 2**30 or shutil.disk_usage("/dev/shm").free < 6 * 2**30:  # noqa: S108  the store is there
         pytest.skip("needs 14 GiB of memory")
     script = tmp_path / "script.py"

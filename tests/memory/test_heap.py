@@ -15,11 +15,12 @@ from attune_ray import Engine, RunResult, action
 from attune_ray.actions import Action
 from attune_ray.coordinator import Coordinator, World
 from attune_ray.dispatch.context_store import ContextStore
+from attune_ray.dispatch.worker import rows
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.results import PlainResult
 from attune_ray.dispatch.worker.row_log import RowLog, row_log
-from attune_ray.dispatch.worker.rows import SUCCEEDED, Rows
+from attune_ray.dispatch.worker.rows import SUCCEEDED, BatchRows, Rows
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.engine import (
     ChunkDone,
@@ -274,6 +275,16 @@ def test_items_are_encoded_into_one_buffer_without_a_second_copy(large_items: li
     encoded = EncodedItems.of(large_items)
 
     assert sum(len(item) for item in encoded.to_shared().take(range(100))) == 100_000_000
+
+
+@pytest.mark.limit_memory("4 MB")
+def test_a_large_result_is_stored_and_read_without_a_copy(large_text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record batch has the very bytes that were encoded, and so has who decodes them."""
+    monkeypatch.setattr(rows, "decode", len)
+    batch = Rows(index=(0,), status=[SUCCEEDED], data=[large_text], error=[None], duration_us=[1]).to_batch()
+
+    assert not isinstance(batch, Rows)
+    assert BatchRows(batch).value(0) == len(large_text)
 
 
 @pytest.mark.limit_memory("1 MB")
