@@ -73,7 +73,7 @@ class RayExecutor(KeepsResults):
             slots = await self._slots(asked)
         spec = self._spec(order, program)
         (n_items, n_decoded), items_ref, work = (
-            await _make_items(spec, options) if program.is_fan_out else ((1, 0), None, spec)
+            await self._make_items(spec, options) if program.is_fan_out else ((1, 0), None, spec)
         )
         held = _HeldOnRay(
             program=program,
@@ -205,6 +205,28 @@ class RayExecutor(KeepsResults):
             self._known[program.action] = (known, _put(known.to_shared()))
         return self._known[program.action][1]
 
+    async def _make_items(self, spec: Any, options: dict[str, Any]) -> tuple[tuple[int, int], Any, Any]:
+        """Have a worker make the items of a fan-out: how many, what it decoded for that; and references.
+
+        One that dies of it may be anybody's victim: where memory is short, Ray kills the worker that began last.
+
+        Raises:
+            AttuneError: they have no value.
+            WorkerCrashedError: as many workers have died of it as may die of an item.
+        """
+        n_deaths = 0
+        while True:
+            try:
+                answer, items_ref, spec_ref = await _answered(_with(_remote().make_items, options).remote(spec))
+                break
+            except WorkerCrashedError as error:
+                n_deaths += 1
+                if n_deaths >= self.settings.fan_out.max_crashes:
+                    raise WorkerCrashedError(f"the items could not be made: {error}") from error
+        if isinstance(answer, AttuneError):
+            raise answer
+        return answer, items_ref, spec_ref
+
     async def _fitting(self, asked: Asked) -> int:
         return asked.slots(await self.cluster.nodes(), self.settings.fan_out.slots_per_cpu)
 
@@ -226,14 +248,6 @@ class RayExecutor(KeepsResults):
         if not slots:
             raise PermanentError(asked.refusal(await self.cluster.nodes()))
         return slots
-
-
-async def _make_items(spec: Any, options: dict[str, Any]) -> tuple[tuple[int, int], Any, Any]:
-    """Have a worker make the items of a fan-out: how many, what it decoded for that; and references."""
-    answer, items_ref, spec_ref = await _answered(_with(_remote().make_items, options).remote(spec))
-    if isinstance(answer, AttuneError):
-        raise answer
-    return answer, items_ref, spec_ref
 
 
 async def _left_on(node_id: str, told: bytes, keeping: Keeping | None) -> tuple[Any, Any] | None:

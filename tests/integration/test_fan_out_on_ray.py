@@ -17,7 +17,7 @@ import pytest
 
 from attune_ray import Engine, RunResult, Settings, action
 from attune_ray.dispatch import executor
-from attune_ray.errors import PermanentError, TransientError
+from attune_ray.errors import PermanentError, TransientError, WorkerCrashedError
 from attune_ray.settings import FanOutSettings
 
 pytestmark = pytest.mark.ray
@@ -567,3 +567,24 @@ def test_a_parallel_group_in_a_fan_out_has_its_item_on_workers(engine: Engine) -
     views = run.task("each").results
     assert [view["one"]["data"] for view in views] == [[0, 1], [1, "x" * 40_000]]
     assert [view["many"]["results"] for view in views] == [[1, 0], ["x" * 40_000, 1]]
+
+
+@pytest.mark.parametrize("n_deaths", [2, 3])
+def test_items_whose_maker_dies_are_made_anew_as_often_as_an_item_would_be_tried(
+    make_ray_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, n_deaths: int
+) -> None:
+    """It may be the victim of another task, as where memory is short; if it dies each time, its task has failed."""
+    answered, deaths = executor._answered, iter(range(n_deaths))  # noqa: SLF001
+
+    async def dying(refs: Any) -> tuple[Any, ...]:
+        if len(refs) == 3 and next(deaths, None) is not None:
+            raise WorkerCrashedError("its worker process died")
+        return await answered(refs)
+
+    monkeypatch.setattr(executor, "_answered", dying)
+    text = "tasks: [{name: f, action: work.square, with_items: '{{ range(5) }}', input: {x: '{{ item }}'}}]"
+    task = make_ray_engine(square).run(text).task("f")
+
+    assert (task.status.value, task.error) == (
+        ("completed", None) if n_deaths == 2 else ("failed", "the items could not be made: its worker process died")
+    )

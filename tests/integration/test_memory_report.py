@@ -2,14 +2,18 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli_driver import CommandLine
+from heads import Head, joined_node, running_head
 
 from attune_ray.dispatch.worker.chunk import worker_name
 from attune_ray.observe.recording import Recording
@@ -101,6 +105,50 @@ def test_a_worker_that_dies_while_it_is_recorded_fails_neither_the_run_nor_the_r
     assert len(workers) > 1  # the one that died had a successor
     assert [worker["error"] for worker in workers] == [""] * len(workers)
     assert min(worker["n_allocations"] for worker in workers) > 0
+
+
+@pytest.fixture
+def two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
+    """A node in zone a, and one in zone b; the temporary files of all are in a folder of the test."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    with (
+        running_head("--num-cpus=1", "--labels", "zone=a") as head,
+        joined_node(head, "--num-cpus=1", "--labels", "zone=b"),
+    ):
+        yield head
+
+
+@pytest.mark.ray
+def test_each_node_keeps_the_recordings_of_its_workers_and_the_report_says_where(
+    two_nodes: Head, tmp_path: Path
+) -> None:
+    """One node's are in the coordinator's folder; what the other keeps is read when it is copied there."""
+    (tmp_path / "acts.py").write_text(ACTIONS)
+    tasks = [
+        {"name": zone, "action": "t.same", "with_items": [1], "input": {"x": 1}, "worker_selector": {"zone": zone}}
+        for zone in ("a", "b")
+    ]
+    (tmp_path / "both.yaml").write_text(json.dumps({"tasks": tasks}))
+    arguments = ("run", "both.yaml", "--actions", "acts.py", "--address", two_nodes.address, "--memray", "memory")
+
+    code, out, err = CommandLine(arguments, tmp_path, two_nodes.environment).end()
+
+    assert code == 0, err
+    (near,) = tmp_path.glob("memory/worker-*.bin")
+    (far,) = tmp_path.glob("temporary/*/worker-*.bin")
+    place = f"{socket.gethostname()}:{far}"
+    assert f"kept elsewhere: {place}\n" in out
+    summary = json.loads((tmp_path / "memory" / "summary.json").read_text())
+    assert summary["elsewhere"] == [place]
+    assert {process["process"] for process in summary["processes"]} == {"coordinator", near.stem}
+    assert far.parent.stat().st_mode & 0o077 == 0
+
+    shutil.copy(far, near.parent)
+    (near.parent / "summary.json").unlink()
+    summary = summary_of(near.parent)
+    assert summary["elsewhere"] == []
+    assert {process["process"] for process in summary["processes"]} == {"coordinator", near.stem, far.stem}
 
 
 def test_a_worker_that_left_no_file_keeps_it_on_its_machine(tmp_path: Path) -> None:

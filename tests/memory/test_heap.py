@@ -16,9 +16,12 @@ from attune_ray.actions import Action
 from attune_ray.coordinator import Coordinator, World
 from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.keeping import Recollection
+from attune_ray.dispatch.worker import rows
 from attune_ray.dispatch.worker.encoding import encode
+from attune_ray.dispatch.worker.items import EncodedItems
 from attune_ray.dispatch.worker.results import PlainResult
-from attune_ray.dispatch.worker.rows import SUCCEEDED, Rows
+from attune_ray.dispatch.worker.row_log import RowLog, row_log
+from attune_ray.dispatch.worker.rows import SUCCEEDED, BatchRows, Rows
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.engine import (
     ChunkDone,
@@ -259,3 +262,47 @@ def test_a_snapshot_of_an_unchanged_context_costs_nothing_more(
 
     assert len(snapshots) == 1
     assert len(put) == n_put
+
+
+@pytest.fixture
+def large_items() -> list[str]:
+    """100 items of 1 MB."""
+    return [f"{number}:".ljust(1_000_000, "x") for number in range(100)]
+
+
+@pytest.mark.limit_memory("170 MB")
+def test_items_are_encoded_into_one_buffer_without_a_second_copy(large_items: list[str]) -> None:
+    """The buffer, and what it grows by; they are decoded a few at a time, with 12 times their size to work in."""
+    encoded = EncodedItems.of(large_items)
+
+    assert sum(len(item) for item in encoded.to_shared().take(range(100))) == 100_000_000
+
+
+@pytest.mark.limit_memory("4 MB")
+def test_a_large_result_is_stored_and_read_without_a_copy(large_text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record batch has the very bytes that were encoded, and so has who decodes them."""
+    monkeypatch.setattr(rows, "decode", len)
+    batch = Rows(index=(0,), status=[SUCCEEDED], data=[large_text], error=[None], duration_us=[1]).to_batch()
+
+    assert not isinstance(batch, Rows)
+    assert BatchRows(batch).value(0) == len(large_text)
+
+
+@pytest.mark.limit_memory("1 MB")
+def test_a_row_that_is_too_large_for_its_log_is_not_copied_for_it(large_text: bytes, log: RowLog) -> None:
+    """The log then knows nothing of what follows, as where its disk is full."""
+    log.succeeded(0, large_text, 1)
+
+
+@pytest.fixture
+def large_text() -> bytes:
+    """More than a log takes."""
+    return bytes(300_000_000)
+
+
+@pytest.fixture
+def log() -> Iterator[RowLog]:
+    """The log of a chunk."""
+    with row_log("log-of-test-heap") as found:
+        assert found is not None
+        yield found

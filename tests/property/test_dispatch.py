@@ -55,9 +55,9 @@ def test_a_range_of_items_is_that_slice_of_the_list(values: list[Any], data: st.
 
     for items in (encoded, encoded.to_shared()):
         assert len(items) == len(values)
-        assert items.take(range(start, stop)) == values[start:stop]
-        assert items.take(picked) == [values[index] for index in picked]
-        assert items.take(range(stop - 1, start - 1, -1)) == values[start:stop][::-1]
+        assert list(items.take(range(start, stop))) == values[start:stop]
+        assert list(items.take(picked)) == [values[index] for index in picked]
+        assert list(items.take(range(stop - 1, start - 1, -1))) == values[start:stop][::-1]
 
 
 @given(st.lists(JSON, max_size=10), st.integers(1, 11))

@@ -37,7 +37,7 @@ class Bound:
         """The parameters for an item.
 
         Raises:
-            ActionError: its rows do not make a table.
+            PermanentError: its rows do not make a batch.
         """
         if not self.batches:
             return dict(self.results)

@@ -1,6 +1,8 @@
 """The items of a fan-out: encoded once, where their list is, and cut by ranges without copying."""
 
-from collections.abc import Iterable, Sequence
+import io
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -8,6 +10,9 @@ from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.expression import LazyList
 
 __all__ = ["EncodedItems", "Items", "as_items"]
+
+_BLOCK_BYTES = 4 * 1024 * 1024
+"""Of texts that are encoded or decoded at a time: a chunk that runs out of time has not decoded all its items."""
 
 
 @runtime_checkable
@@ -46,13 +51,17 @@ class EncodedItems:
         Raises:
             UnstorableResultError: an item is no JSON value.
         """
-        parts, offsets, position = [], [0], 0
+        written, parts, offsets, position, written_to = io.BytesIO(), [], [0], 0, 0
         for value in values:
             part = encode(value)
             parts.append(part)
             position += len(part) + 1
             offsets.append(position)
-        return cls(b",".join([*parts, b""]), offsets)
+            if position - written_to > _BLOCK_BYTES:  # the parts beside the whole would take as much again
+                written.write(b",".join([*parts, b""]))
+                parts, written_to = [], position
+        written.write(b",".join([*parts, b""]) if parts else b"")
+        return cls(written.getvalue(), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -63,15 +72,19 @@ class EncodedItems:
 
         return EncodedItems(np.frombuffer(self.data, dtype=np.uint8), np.asarray(self.offsets, dtype=np.int64))
 
-    def take(self, indexes: Sequence[int]) -> list[Any]:
-        """The decoded items of a range, or of single indexes."""
+    def take(self, indexes: Sequence[int]) -> Iterator[Any]:
+        """The decoded items of a range, or of single indexes; a block of them at a time."""
         if isinstance(indexes, range) and indexes.step == 1:
-            return self._decode_range(indexes.start, indexes.stop)
-        return [self._decode_range(index, index + 1)[0] for index in indexes]
+            start = indexes.start
+            while start < indexes.stop:
+                end = bisect_right(self.offsets, int(self.offsets[start]) + _BLOCK_BYTES, start + 2, indexes.stop + 1)
+                yield from self._decode_range(start, end - 1)
+                start = end - 1
+        else:
+            for index in indexes:
+                yield from self._decode_range(index, index + 1)
 
     def _decode_range(self, start: int, stop: int) -> list[Any]:
-        if start >= stop:
-            return []
         text = memoryview(self.data)[int(self.offsets[start]) : int(self.offsets[stop]) - 1]
         decoded: list[Any] = decode(b"".join((b"[", text, b"]")))
         return decoded

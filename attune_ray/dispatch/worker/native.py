@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from attune_ray.dispatch.worker.arrow_rows import rows_of, values_of
 from attune_ray.dispatch.worker.encoding import decode, encode
-from attune_ray.errors import ActionError, UnstorableResultError
+from attune_ray.errors import PermanentError, UnstorableResultError
 from attune_ray.expression import LazyList
 
 __all__ = ["Columns", "NativeList", "as_batch", "as_native", "copied", "view_of"]
@@ -15,6 +15,8 @@ __all__ = ["Columns", "NativeList", "as_batch", "as_native", "copied", "view_of"
 _MOST_BYTES = 8
 _ARRAY_KINDS = "biuf"
 """NumPy's booleans, integers and floats, of 64 bits at the most: what a buffer holds and JSON has."""
+_KINDS = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+"""JSON's own words for what stands in a column."""
 
 
 class NativeList(LazyList):
@@ -149,19 +151,46 @@ def as_batch(item: Any) -> Any:
     Rows that are no objects (lines, numbers) are the one column ``item``.
 
     Raises:
-        ActionError: the rows do not make a table: the values of a column are of different types.
+        PermanentError: the rows do not make a batch: the values of a column are of different types, or too large.
     """
     import pyarrow as pa  # noqa: PLC0415  heavy
 
     if isinstance(item, NativeList):
-        [batch] = item.source.combine_chunks().to_batches()
-        return batch
+        return _one_batch(item.source)
     rows = item if all(isinstance(row, dict) for row in item) else [{"item": row} for row in item]
     names = dict.fromkeys(name for row in rows for name in row)
-    arrays = []
-    for name in names:
-        try:
-            arrays.append(pa.array([row.get(name) for row in rows]))
-        except (pa.ArrowException, TypeError, OverflowError) as error:
-            raise ActionError(f"the values of {name!r} in the batch do not make a column: {error}") from error
-    return pa.RecordBatch.from_arrays(arrays, list(names))
+    return pa.RecordBatch.from_arrays([_column(name, [row.get(name) for row in rows]) for name in names], list(names))
+
+
+def _one_batch(table: Any) -> Any:
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    try:
+        batches = table.combine_chunks().to_batches()
+    except pa.ArrowException as error:
+        raise PermanentError(f"the rows of the batch do not fit into one record batch: {error}") from error
+    if len(batches) > 1:  # the texts of a column have 32-bit offsets
+        raise PermanentError("a column of the batch is larger than 2 GiB; make batch_size smaller")
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], table.schema)
+
+
+def _column(name: str, values: list[Any]) -> Any:
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    told = f"the values of {name!r} in the batch do not make a column"
+    try:
+        column = pa.array(values)
+    except (pa.ArrowException, TypeError, OverflowError) as error:
+        raise PermanentError(f"{told}: {_mixture(values) or error}") from error
+    if pa.types.is_floating(column.type) and any(type(value) is bool for value in values):  # Arrow takes true for 1.0
+        raise PermanentError(f"{told}: {_mixture(values)}")
+    return column
+
+
+def _mixture(values: list[Any]) -> str:
+    """The first two kinds of values among some, and the first row of each; nothing where there is but one."""
+    first: dict[str, int] = {}
+    for row, value in enumerate(values, 1):
+        if value is not None:
+            first.setdefault(_KINDS.get(type(value), type(value).__name__), row)
+    return " and ".join(f"{kind} in row {row}" for kind, row in list(first.items())[:2]) if len(first) > 1 else ""

@@ -15,7 +15,7 @@ from attune_ray.dispatch.worker.results import ResultList
 from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.sources import FileItems, open_source
 from attune_ray.dispatch.worker.table_items import ItemBatches, TableItems
-from attune_ray.errors import AttuneError
+from attune_ray.errors import AttuneError, PermanentError
 from attune_ray.expression import (
     ItemContext,
     References,
@@ -186,9 +186,18 @@ def _input_of(
             raise scope.item.error
         values: dict[str, Any] = render(scope) if given is None else action.select(given)
         values = decode(encode(values)) if copies else values
-        return values if bound is None else {**values, **bound.values(getattr(scope, "item", None))}
+        return values if bound is None else {**values, **_bound_values(bound, items, scope)}
 
     return input_of
+
+
+def _bound_values(bound: Bound, items: Items | None, scope: ItemContext) -> dict[str, Any]:
+    try:
+        return bound.values(getattr(scope, "item", None))
+    except PermanentError as error:
+        if not isinstance(items, FileItems):
+            raise
+        raise PermanentError(f"{items.place_of(scope.index)}: {error}") from error
 
 
 def encode_items(program: Program, open_context: OpenContext) -> Items:

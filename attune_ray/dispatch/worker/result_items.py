@@ -1,6 +1,6 @@
 """The results of an earlier fan-out as items: read where they are, by the chunks that run them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -8,6 +8,9 @@ from typing import Any
 from attune_ray.dispatch.worker.results import Part, ResultList
 
 __all__ = ["ResultItems"]
+
+_DECODED_ROWS = 256
+"""Rows that are decoded at a time: a chunk that runs out of time has not decoded all its items."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,14 @@ class ResultItems:
         """Itself: it refers to what is shared."""
         return self
 
-    def take(self, indexes: Sequence[int]) -> list[Any]:
-        """The decoded items of a range, or of single indexes."""
+    def take(self, indexes: Sequence[int]) -> Iterator[Any]:
+        """The decoded items of a range, or of single indexes; some at a time."""
         if isinstance(indexes, range) and indexes.step == 1:
-            return self._results.between(indexes.start, indexes.stop)
-        return [self._results[index] for index in indexes]
+            for start in range(indexes.start, indexes.stop, _DECODED_ROWS):
+                yield from self._results.between(start, min(start + _DECODED_ROWS, indexes.stop))
+        else:
+            for index in indexes:
+                yield self._results[index]
 
     @cached_property
     def _results(self) -> ResultList:

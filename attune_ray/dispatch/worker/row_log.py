@@ -58,8 +58,9 @@ class RowLog:
         _BEGUN.pack_into(self._map, 0, _IN_TURN)
 
     def succeeded(self, row: int, data: bytes, duration_us: int) -> None:
-        """A row has ended well."""
-        self._write(packed(row, data, duration_us))
+        """A row has ended well; one that is too large for the log is not copied."""
+        if len(data) <= _MOST_BYTES or self._grow(len(data)):
+            self._write(packed(row, data, duration_us))
 
     def failed(self, row: int, failed: FailedRow, duration_us: int) -> None:
         """A row has failed."""

@@ -95,7 +95,7 @@ class Rows:
             {
                 "index": pa.array(np.asarray(self.index, dtype=np.int64)),
                 "status": pa.array(np.asarray(self.status, dtype=np.uint8)),
-                "data": pa.array(self.data, type=pa.large_binary()),
+                "data": _texts(self.data),
                 "error": pa.array(self.error, type=pa.large_string()),
                 "attempt": pa.array(np.full(n_rows, self.attempt, dtype=np.uint8)),
                 "duration_us": pa.array(np.asarray(self.duration_us, dtype=np.uint64)),
@@ -104,6 +104,17 @@ class Rows:
                 else pa.nulls(n_rows, pa.large_binary()),
             }
         )
+
+
+def _texts(encoded: list[bytes | None]) -> Any:
+    """Encoded values as a column; that of a plain task, which may be of any size, without copying it."""
+    import numpy as np  # noqa: PLC0415  as above
+    import pyarrow as pa  # noqa: PLC0415
+
+    if len(encoded) == 1 and encoded[0] is not None:
+        offsets = np.asarray([0, len(encoded[0])], dtype=np.int64)
+        return pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(encoded[0])])
+    return pa.array(encoded, type=pa.large_binary())
 
 
 class BatchRows:
@@ -116,8 +127,14 @@ class BatchRows:
 
     def value(self, row: int) -> Any:
         """The decoded value of a row; None where it did not succeed."""
-        encoded = self.batch.column("data")[row]
-        return decode(memoryview(encoded.as_buffer())) if encoded.is_valid else None
+        import numpy as np  # noqa: PLC0415  where there are batches, it is there
+
+        cell = self.batch.column("data").slice(row, 1)
+        if cell.null_count:
+            return None
+        _, offsets, texts = cell.buffers()  # an Arrow scalar would be a copy
+        start, stop = np.frombuffer(offsets, dtype=np.int64)[cell.offset : cell.offset + 2].tolist()
+        return decode(memoryview(texts)[start:stop])
 
     def texts(self, start: int, stop: int) -> list[bytes | None]:
         """The encoded values of some rows."""

@@ -32,11 +32,11 @@ def shelved(batches: Iterable["pa.RecordBatch"]) -> list["pa.RecordBatch"]:
     sink: IO[bytes] = io.BytesIO()
     ends = [0]
     for batch in itertools.chain([first], found):
+        if isinstance(sink, io.BytesIO) and ends[-1] + batch.nbytes > _HEAP_BYTES:
+            sink = _in_file(sink)
         with pa.ipc.new_stream(pa.PythonFile(sink, "w"), batch.schema) as writer:
             writer.write_batch(batch)
         ends.append(sink.tell())
-        if isinstance(sink, io.BytesIO) and ends[-1] > _HEAP_BYTES:
-            sink = _in_file(sink)
     held = pa.py_buffer(_content(sink))
     return [
         pa.ipc.open_stream(held.slice(start, stop - start)).read_next_batch()

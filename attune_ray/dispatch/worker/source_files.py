@@ -6,7 +6,7 @@ import functools
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +18,9 @@ __all__ = ["SourceFile", "changed", "find_files", "open_bytes", "reading", "requ
 _MAX_LISTED = 1_000_000
 """Entries of folders that a pattern may look at: one that matches half a disk, or a loop of links, is a mistake."""
 _SECRETS = re.compile(r"(?<=://)[^/\s]*@|\?\S*=\S*")
+_NO_URI = "it is no valid URI (in a user or password, write / as %2F and @ as %40)"
+_BUCKETS = {"s3://", "gs://", "gcs://"}
+"""File systems that have a bucket where others have a host; it has no port."""
 _MAGIC = re.compile(r"[*?\[]")
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<host>[^/?]*)(?P<path>[^?]*)(?P<options>\?.*)?", re.DOTALL)
 """In a URI ``?`` begins the options of the file system, as ``?region=…``; it is no part of a pattern."""
@@ -37,7 +40,7 @@ class SourceFile:
         header: the names of the columns of a csv file.
     """
 
-    root: str
+    root: str = field(repr=False)
     path: str
     shown: str
     n_bytes: int
@@ -84,9 +87,10 @@ def find_files(source: ItemSource, rendered: Any) -> list[SourceFile]:
         root, path = _rooted(name, source.base)
         with _looking(_without_secrets(name)):
             entries = _expand(_file_system(root), path)
+            without = _without_bucket(root, path) if not entries else ""
         files = [info for info in entries if info.type.name != "Directory"]
         if not files:
-            raise UsageError(_nothing(name, entries, source))
+            raise UsageError(_nothing(name, entries, source) + without)
         for info in files:
             found.setdefault((root, info.path), _described(info, root, source))
     return list(found.values())
@@ -113,9 +117,8 @@ def reading(file: SourceFile) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         host = socket.gethostname()
-        raise ActionError(
-            f"{file.shown}: there is no such file on {host} ({file.path}); every worker must see the same files"
-        ) from error
+        told = f"on {host} ({file.path}); every worker must see the same files" if file.path[0] == "/" else "any more"
+        raise ActionError(f"{file.shown}: there is no such file {told}") from error
     except (OSError, pa.ArrowException, EOFError) as error:
         what = "cannot be read" if isinstance(error, OSError) else f"is not valid {file.format.value}"
         raise ActionError(f"{file.shown}: {what} on {socket.gethostname()}: {_first_line(error)}") from error
@@ -144,6 +147,8 @@ def _rooted(name: str, base: str) -> tuple[str, str]:
     uri = _URI.fullmatch(name)
     if uri is None:
         return "", name if name.startswith("/") else f"{base}/{name}"
+    if uri["scheme"] in _BUCKETS and _is_cut(uri["host"]):
+        raise UsageError(f"with_items: {_without_secrets(name)!r} cannot be looked at: {_NO_URI}")
     from pyarrow import fs  # noqa: PLC0415  heavy
 
     root = f"{uri['scheme']}{uri['host']}/{uri['options'] or ''}"
@@ -155,7 +160,19 @@ def _rooted(name: str, base: str) -> tuple[str, str]:
 def _without_secrets(name: str) -> str:
     """A path or URI for people: a URI without its user, password and options."""
     uri = _URI.fullmatch(name)
-    return name if uri is None else f"{uri['scheme']}{uri['host'].rpartition('@')[2]}{uri['path']}"
+    if uri is None:
+        return name
+    rest = name.removeprefix(uri["scheme"])
+    if _is_cut(uri["host"]):
+        rest = rest.rpartition("@")[2]
+    rest = rest.partition("?")[0]
+    host, slash, path = rest.partition("/")
+    return f"{uri['scheme']}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _is_cut(host: str) -> bool:
+    """Whether a host may be the beginning of a user and password whose ``/`` or ``?`` is not encoded."""
+    return ":" in host and "@" not in host
 
 
 @functools.lru_cache(maxsize=16)
@@ -233,6 +250,8 @@ class _Walk:
 def _described(info: Any, root: str, source: ItemSource) -> SourceFile:
     """A file by what the file system tells of it."""
     shown = info.path.removeprefix(f"{source.base}/") if not root else info.path
+    if not info.path.startswith("/"):  # it begins with a bucket
+        shown = f"{root.partition('://')[0]}://{info.path}"
     if info.type.name != "File":
         raise UsageError(f"with_items: {shown!r} is no regular file (a device, a pipe or a socket)")
     by_name, compression = kind_of_file(info.path)
@@ -254,6 +273,15 @@ def _described(info: Any, root: str, source: ItemSource) -> SourceFile:
     )
 
 
+def _without_bucket(root: str, path: str) -> str:
+    """That the bucket is missing in which a path begins, if it is and there are buckets."""
+    bucket = path.partition("/")[0]
+    if not bucket or _MAGIC.search(bucket):
+        return ""
+    [info] = _file_system(root).get_file_info([bucket])
+    return f": there is no bucket {bucket!r}" if info.type.name == "NotFound" else ""
+
+
 def _nothing(name: str, entries: list[Any], source: ItemSource) -> str:
     shown = _without_secrets(name)
     if entries:
@@ -265,4 +293,6 @@ def _nothing(name: str, entries: list[Any], source: ItemSource) -> str:
 def _first_line(error: BaseException) -> str:
     """Of an error's text, without what a URI in it may hold: a user, a password, options."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if line.startswith("Cannot parse URI"):  # Arrow quotes a part of it, which may be a part of a password
+        return _NO_URI
     return _SECRETS.sub("", line)

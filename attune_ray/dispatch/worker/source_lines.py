@@ -16,7 +16,16 @@ from attune_ray.errors import ActionError, PermanentError, UsageError
 from attune_ray.values.item_source import Compression, FileFormat
 from attune_ray.values.words import did_you_mean
 
-__all__ = ["LINE_FORMATS", "Segment", "Unreadable", "index_lines", "read_header", "require_columns", "rows_of_lines"]
+__all__ = [
+    "LINE_FORMATS",
+    "Segment",
+    "Unreadable",
+    "index_lines",
+    "read_header",
+    "require_columns",
+    "require_distinct",
+    "rows_of_lines",
+]
 
 LINE_FORMATS = frozenset({FileFormat.NDJSON, FileFormat.TEXT, FileFormat.CSV})
 _SEGMENT_BYTES = 4 * 1024 * 1024
@@ -90,7 +99,7 @@ def read_header(file: SourceFile, columns: tuple[str, ...]) -> tuple[SourceFile,
     """A csv file with the names of its columns, where its rows begin, and the number of their first line.
 
     Raises:
-        ActionError: it cannot be read, or its header cannot name columns.
+        ActionError: it cannot be read, or its header names a column twice.
         UsageError: it has not all of the columns that are asked for.
     """
     with reading(file), open_bytes(file) as stream:
@@ -108,11 +117,16 @@ def read_header(file: SourceFile, columns: tuple[str, ...]) -> tuple[SourceFile,
     end = data.find(b"\n", data.index(records[0]) + len(records[0]))
     start = len(data) if end < 0 else end + 1
     header = _fields(records[0])
+    require_distinct(file, header)
+    require_columns(file, header, columns)
+    return replace(file, header=tuple(header)), start, 1 + data.count(b"\n", 0, start)
+
+
+def require_distinct(file: SourceFile, header: list[str]) -> None:
+    """Raise ActionError where two columns of a file have one name: a row would have but one of them."""
     if len(set(header)) < len(header):
         double = next(name for name in header if header.count(name) > 1)
         raise ActionError(f"{file.shown}: the header names the column {double!r} twice")
-    require_columns(file, header, columns)
-    return replace(file, header=tuple(header)), start, 1 + data.count(b"\n", 0, start)
 
 
 def require_columns(file: SourceFile, header: list[str], columns: tuple[str, ...]) -> None:

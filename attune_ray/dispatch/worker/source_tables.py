@@ -8,8 +8,8 @@ import orjson
 
 from attune_ray.dispatch.worker.arrow_rows import rows_of
 from attune_ray.dispatch.worker.source_files import SourceFile, changed, open_bytes, reading, require_unchanged
-from attune_ray.dispatch.worker.source_lines import Segment, require_columns
-from attune_ray.errors import ActionError
+from attune_ray.dispatch.worker.source_lines import Segment, require_columns, require_distinct
+from attune_ray.errors import ActionError, PermanentError
 from attune_ray.values.item_source import FileFormat
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ def index_table(file: SourceFile, columns: tuple[str, ...]) -> Iterator[Segment]
     """The row groups of a parquet file, or the record batches of an Arrow file: parts that are read at once.
 
     Raises:
-        ActionError: it cannot be read.
+        ActionError: it cannot be read, or two of its columns have one name.
         UsageError: it has not all of the columns that are asked for.
     """
     with reading(file), open_bytes(file) as opened:
         schema, counts = _counts(file, opened)
+        require_distinct(file, schema.names)
         require_columns(file, schema.names, columns)
         first = 1
         for number, n_rows in enumerate(counts):
@@ -46,12 +47,15 @@ def rows_of_table(file: SourceFile, columns: tuple[str, ...], segment: Segment, 
     """The rows ``start`` to ``stop`` of a segment as objects.
 
     Raises:
-        ActionError: the file cannot be read, or has changed.
+        ActionError: the file cannot be read, or has changed, or a column has no JSON form.
     """
     table = table_of(file, columns, segment)
     for first in range(start, stop, _DECODED_ROWS):
         with reading(file):
-            rows = rows_of(table.slice(first, min(_DECODED_ROWS, stop - first)))
+            try:
+                rows = rows_of(table.slice(first, min(_DECODED_ROWS, stop - first)))
+            except ActionError as error:
+                raise PermanentError(f"{file.shown}: {error}; choose others by `columns`") from None
         yield from rows
 
 
@@ -78,18 +82,35 @@ def table_of(file: SourceFile, columns: tuple[str, ...], segment: Segment) -> "p
     return table.select(list(columns)) if columns else table
 
 
-def joined(tables: "list[pa.Table]") -> "pa.Table":
-    """Tables behind each other, without copying; a column that one of them has not is null there.
+def joined(parts: "list[tuple[SourceFile, pa.Table]]") -> "pa.Table":
+    """Tables of files behind each other, without copying; a column that one of them has not is null there.
 
     Raises:
-        ActionError: a column has different types in them.
+        PermanentError: a column has different types in them.
     """
     import pyarrow as pa  # noqa: PLC0415  heavy
 
     try:
-        return pa.concat_tables(tables, promote_options="default")
+        return pa.concat_tables([table for _, table in parts], promote_options="default")
     except pa.ArrowException as error:
-        raise ActionError(f"the files of a batch have columns of different types: {error}") from error
+        told = _disagreement(parts) or str(error)
+        raise PermanentError(f"the files of a batch do not make one table: {told}") from error
+
+
+def _disagreement(parts: "list[tuple[SourceFile, pa.Table]]") -> str:
+    """The first column whose types in two files are not reconciled, and these."""
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    first: dict[str, tuple[SourceFile, pa.Field]] = {}
+    for file, table in parts:
+        for column in table.schema:
+            before, other = first.get(column.name, (file, column))
+            try:
+                [both] = pa.unify_schemas([pa.schema([other]), pa.schema([column])])
+            except pa.ArrowException:
+                return f"{column.name!r} is {other.type} in {before.shown} and {column.type} in {file.shown}"
+            first[column.name] = (before if both.type == other.type else file, both)
+    return ""
 
 
 def index_json(file: SourceFile) -> Iterator[Segment]:
@@ -139,7 +160,9 @@ def _counts(file: SourceFile, opened: Any) -> tuple[Any, list[int]]:
         return parquet.schema_arrow, groups
     if _has_footer(opened):
         schema = pa.ipc.open_file(opened).schema
-        first_alone = pa.ipc.IpcReadOptions(included_fields=[0])  # a batch's length costs one column, not all
+        first_alone = pa.ipc.IpcReadOptions(
+            included_fields=[0][: len(schema)]
+        )  # a batch's length costs one column, not all
         reader = pa.ipc.open_file(opened, options=first_alone)
         return schema, [reader.get_batch(number).num_rows for number in range(reader.num_record_batches)]
     stream = pa.ipc.open_stream(opened)

@@ -77,23 +77,35 @@ class FileItems:
         size = self.batch_size or 1
         for index in indexes:
             try:
-                tables = [
-                    self._table(number, start, stop)
-                    for number, start, stop in self._pieces(index * size, (index + 1) * size)
-                ]
-                if all(table is not None for table in tables):
-                    yield NativeList(joined(tables))
+                pieces = self._pieces(index * size, (index + 1) * size)
+                parts = [self._table(number, start, stop) for number, start, stop in pieces]
+                if all(table is not None for _, table in parts):
+                    yield NativeList(joined(parts))
                 else:
                     yield next(self.take((index,)))
             except ActionError as error:
                 yield Unreadable(error)
 
-    def _table(self, number: int, start: int, stop: int) -> Any:
-        """Rows of one segment as a table; None where they are none."""
+    def place_of(self, index: int) -> str:
+        """Where the rows of an item are, for people: ``a.ndjson, rows 3 to 4``, of each file that has some."""
+        size = self.batch_size or 1
+        found: dict[int, tuple[int, int]] = {}
+        for number, start, stop in self._pieces(index * size, (index + 1) * size):
+            file = int(self.segments[number][_FILE])
+            before = int(self.firsts[number] - self.firsts[self.segments[:, _FILE].searchsorted(file)])
+            found[file] = (found.get(file, (before + start + 1, 0))[0], before + stop)
+        [*encoded] = self.files.take(tuple(found))
+        rows = (f"row {first}" if first == last else f"rows {first} to {last}" for first, last in found.values())
+        return "; ".join(
+            f"{SourceFile.from_json(file).shown}, {told}" for file, told in zip(encoded, rows, strict=True)
+        )
+
+    def _table(self, number: int, start: int, stop: int) -> tuple[SourceFile, Any]:
+        """Rows of one segment as a table of its file; None where they are none."""
         file, segment = self._segment(number)
         if file.format in LINE_FORMATS or file.format is FileFormat.JSON:
-            return None
-        return table_of(file, self.columns, segment).slice(start, stop - start)
+            return file, None
+        return file, table_of(file, self.columns, segment).slice(start, stop - start)
 
     def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Number of a segment, and the first and last row within it, for each that a range of rows is in."""

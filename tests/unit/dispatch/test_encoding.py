@@ -2,6 +2,8 @@
 
 import datetime as dt
 import math
+import subprocess
+import sys
 from collections import Counter, defaultdict, namedtuple
 from typing import Any
 
@@ -97,3 +99,26 @@ def test_a_fault_within_results_of_a_fan_out_is_found() -> None:
 
     with pytest.raises(UnstorableResultError, match=r"^result\.s: a value of type set"):
         encode({"r": results, "s": {1}})
+
+
+LITTLE_MEMORY = """
+import resource
+from attune_ray.dispatch.worker.encoding import decode
+
+text = b'["' + b"x" * 50_000_000 + b'",1]'
+resource.setrlimit(resource.RLIMIT_AS, (600_000_000, -1))
+for part in (text, memoryview(text)):
+    found = decode(part)
+    print(len(found[0]), found[1])
+try:
+    decode(text[:-1])
+except ValueError as error:
+    print(type(error).__name__)
+"""
+
+
+def test_a_text_is_decoded_where_there_is_no_memory_for_twelve_times_its_size() -> None:
+    """In a process that may have 600 MB; a text that is no JSON is refused as ever."""
+    done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["50000000", "1", "50000000", "1", "JSONDecodeError"]

@@ -9,7 +9,7 @@ import pytest
 
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.native import Columns, NativeList, as_batch, as_native, copied
-from attune_ray.errors import ActionError, UnstorableResultError
+from attune_ray.errors import PermanentError, UnstorableResultError
 
 TABLE = pa.table({"n": [1, None, 3], "s": ["a", "b", "c"]})
 
@@ -106,5 +106,35 @@ def test_a_batch_has_the_columns_of_all_its_rows() -> None:
     assert as_batch(["x", 1.5][:1]).to_pydict() == {"item": ["x"]}
     assert sliced.to_pydict() == {"n": [None, 3], "s": ["b", "c"]}
     assert sliced.column("n").buffers()[1].address == TABLE["n"].chunk(0).buffers()[1].address
-    with pytest.raises(ActionError, match="the values of 'a' in the batch do not make a column"):
-        as_batch([{"a": 1}, {"a": "x"}])
+    assert as_batch(NativeList(TABLE.slice(0, 0))).schema == TABLE.schema
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([1, "x"], "number in row 1 and string in row 2"),
+        (["x", None, 1], "string in row 1 and number in row 3"),
+        ([None, True, 1], "boolean in row 2 and number in row 3"),
+        ([0.5, True], "number in row 1 and boolean in row 2"),
+        ([{"b": 1}, [1]], "object in row 1 and array in row 2"),
+        ([[1], ["x"]], "Could not convert 'x' with type str: tried to convert to int64"),
+        ([-1, 2**63], "Python int too large to convert to C long"),
+    ],
+)
+def test_values_of_different_types_are_no_column(values: list[Any], told: str) -> None:
+    """Which rows differ is told; Arrow's own words where that is not enough."""
+    with pytest.raises(PermanentError) as refused:
+        as_batch([{"a": value} for value in values])
+
+    assert str(refused.value) == f"the values of 'a' in the batch do not make a column: {told}"
+
+
+def test_a_column_that_no_batch_can_hold_is_refused() -> None:
+    """Its texts have 32-bit offsets; two of 1.1 GB, of which no page is touched, are too much."""
+    n_bytes = 1_100_000_000
+    offsets, zeros = pa.py_buffer(np.array([0, n_bytes], np.int32)), pa.py_buffer(np.zeros(n_bytes, np.uint8))
+    texts = pa.StringArray.from_buffers(1, offsets, zeros)
+    lists = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), texts)
+
+    with pytest.raises(PermanentError, match="the rows of the batch do not fit into one record batch: offset overflow"):
+        as_batch(NativeList(pa.table({"s": pa.chunked_array([lists, lists])})))
