@@ -3,7 +3,9 @@
 import os
 import pwd
 import secrets
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,6 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+
+from attune_ray.cli.interrupts import descendants
 
 __all__ = ["Postgres", "postgres", "postgres_url"]
 
@@ -41,6 +45,16 @@ class Postgres:
     def stop(self) -> None:
         """Stop it at once, whatever goes on."""
         _as_user([str(self._bin / "pg_ctl"), "-D", str(self._data), "-m", "immediate", "-w", "stop"])
+
+    def kill(self) -> None:
+        """``kill -9`` for the server and all its processes; it is gone when this returns."""
+        server = int((self._data / "postmaster.pid").read_text().split()[0])
+        processes = {pid: os.pidfd_open(pid) for pid in [server, *descendants(server)]}
+        for pid in processes:
+            os.kill(pid, signal.SIGKILL)
+        for waited in processes.values():
+            select.select([waited], [], [])
+            os.close(waited)
 
     def make(self) -> None:
         """Lay out its files."""
