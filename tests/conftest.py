@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from attune_ray import Engine, Settings
 from attune_ray.settings import LimitSettings, RaySettings
 
-pytest_plugins = ["disks", "postgres"]
+pytest_plugins = ["disks", "executor_bench", "postgres"]
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")  # a slow machine is no fault of the code: time is told by the benchmarks alone
