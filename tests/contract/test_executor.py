@@ -210,7 +210,7 @@ async def test_a_plain_task_given_up_has_the_reason_as_its_error(bench: Bench) -
     assert (view["succeeded"], view["error"]) == (False, "its worker died")
 
 
-def test_a_task_that_could_not_be_opened_has_a_result(bench: Bench) -> None:
+def test_a_task_that_could_not_be_opened_has_a_result() -> None:
     """It failed, and says why."""
     result = Recollection().failure("no such thing")
 

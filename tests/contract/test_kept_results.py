@@ -114,11 +114,11 @@ async def test_a_chunk_that_had_ended_when_its_coordinator_died_is_not_run_again
     task = f"action: contract.flaky, with_items: '{{{{ parameters.xs }}}}', input: {values}"
     parameters = {"xs": [5, REFUSED, 6], "flag": flag}
     bench = kept_bench()
-    held = await bench.open(task, parameters=parameters, name="late")
+    held = await bench.open(task, parameters=parameters, name="late", begun_at=flag)
     await bench.executor.run(held, Chunk(id=1, items=items))
     Path(flag).touch()  # noqa: ASYNC240  whoever ran it again would succeed
     heir = kept_bench()
-    reopened = await heir.open(task, parameters=parameters, name="late")
+    reopened = await heir.open(task, parameters=parameters, name="late", begun_at=flag)
 
     report = await heir.executor.salvage(reopened, Chunk(id=1, items=items), 10.0)
 
