@@ -11,6 +11,7 @@ from collections.abc import Callable
 from benchmarks import (
     completion,
     context,
+    durable,
     expressions,
     fan_out,
     http_checks,
@@ -35,6 +36,7 @@ _ALL: dict[str, list[_Measure]] = {
     "memory": [memory.measure],
     "peers": [peers.measure],
     "scale": [scale.measure],
+    "durable": [durable.measure],
 }
 
 

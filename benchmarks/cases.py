@@ -7,7 +7,7 @@ from typing import Any
 import attune_ray
 from attune_ray.coordinator import TaskResult
 
-__all__ = ["ENTRY_BYTES", "FAN_OUT", "context", "fan_out", "items", "meet", "noop", "sleep"]
+__all__ = ["ENTRY_BYTES", "FAN_OUT", "add", "context", "fan_out", "items", "meet", "noop", "sleep"]
 
 FAN_OUT = """
 parameters: {n_items: {type: integer}, n_entries: {type: integer}, region: {type: string, default: north}}
@@ -59,6 +59,12 @@ def fan_out(engine: attune_ray.Engine, n_items: int, n_entries: int) -> TaskResu
     if result.status.value != "completed":
         raise RuntimeError(f"the workflow failed: {result.result}")
     return result.task("check")
+
+
+@attune_ray.action("bench.add", inline=True)
+async def add(n: int) -> dict[str, int]:
+    """One more."""
+    return {"n": n + 1}
 
 
 _waiting = 0

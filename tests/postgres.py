@@ -1,5 +1,6 @@
 """A PostgreSQL server of the tests' own: in a temporary folder, on a socket there, gone afterwards."""
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -16,7 +17,7 @@ import pytest
 
 from attune_ray.cli.interrupts import descendants
 
-__all__ = ["Postgres", "postgres", "postgres_url"]
+__all__ = ["Postgres", "postgres", "postgres_url", "serving"]
 
 _PORT = 5432  # names the socket alone: nothing listens on a network
 
@@ -74,18 +75,12 @@ class Postgres:
         return self.folder / "data"
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A server of the session's own.
-
-    Where there is no PostgreSQL its tests are skipped; with ATTUNE_TEST_POSTGRES=required they fail.
-    """
-    bin_folder = _bin_folder()
-    if bin_folder is None:
-        reason = "there is no PostgreSQL: no initdb in PATH, none in /usr/lib/postgresql/*/bin"
-        if os.environ.get("ATTUNE_TEST_POSTGRES") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
+@contextlib.contextmanager
+def serving() -> Iterator[Postgres | None]:
+    """A server, as long as it is wanted; None: there is no PostgreSQL on this machine."""
+    if (bin_folder := _bin_folder()) is None:
+        yield None
+        return
     folder = Path(tempfile.mkdtemp(prefix="attune-pg-"))  # a socket's path has at most 107 characters
     try:
         os.chown(folder, _user().pw_uid, _user().pw_gid)
@@ -98,6 +93,21 @@ def postgres() -> Iterator[Postgres]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server of the session's own.
+
+    Where there is no PostgreSQL its tests are skipped; with ATTUNE_TEST_POSTGRES=required they fail.
+    """
+    with serving() as server:
+        if server is None:
+            reason = "there is no PostgreSQL: no initdb in PATH, none in /usr/lib/postgresql/*/bin"
+            if os.environ.get("ATTUNE_TEST_POSTGRES") == "required":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield server
 
 
 @pytest.fixture
