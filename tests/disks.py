@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["read_only_disk", "small_disk"]
+__all__ = ["disk", "read_only_disk", "small_disk"]
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 256 KiB."""
     yield _mounted(tmp_path / "disk", "size=256k")
+    _unmount(tmp_path / "disk")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MiB."""
+    yield _mounted(tmp_path / "disk", "size=4m")
     _unmount(tmp_path / "disk")
 
 

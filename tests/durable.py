@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attune_ray
 from attune_ray import Engine, RunResult
@@ -114,6 +114,22 @@ async def _once(who: str, seen: Any) -> dict[str, Any]:
     return {"seen": seen}
 
 
+_met: dict[str, asyncio.Event] = {}
+
+
+@attune_ray.action("mark.meet", inline=True)
+async def _meet(n_tasks: int, name: str) -> None:
+    """Waits until so many wait, then all go on at once."""
+    waiting = _met.setdefault(name, asyncio.Event())
+    _WAITING[name] += 1
+    if _WAITING[name] == n_tasks:
+        waiting.set()
+    await waiting.wait()
+
+
+_WAITING: Counter[str] = Counter()
+
+
 @attune_ray.action("mark.even", inline=True)
 async def _even(x: int) -> dict[str, int]:
     """Refuses odd numbers for as long as there is no file of that name."""
@@ -124,13 +140,18 @@ async def _even(x: int) -> dict[str, int]:
 
 
 def durable_engine(
-    journal: JournalAndInbox, results: ResultStore, *, inline_bytes: int = 16_384, **options: Any
+    journal: JournalAndInbox,
+    results: ResultStore,
+    *,
+    inline_bytes: int = 16_384,
+    level: Literal["strict", "relaxed"] = "strict",
+    **options: Any,
 ) -> Engine:
     """An engine with the actions of ``WORK`` that keeps what it runs."""
-    group: Journal = WriteBehind(journal, StateSettings())
+    group: Journal = WriteBehind(journal, StateSettings(level=level))
     keeping = Keeping(results=results, inline_bytes=inline_bytes)
     state = State(journal=group, inbox=journal, keeping=keeping, beat_s=0.01)
-    actions = [_list, _each, _flaky, _once, _even]
+    actions = [_list, _each, _flaky, _once, _even, _meet]
     return Engine(actions=actions, workflows={"sub.work": SUB_WORK}, state=state, **options)
 
 

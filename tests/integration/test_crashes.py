@@ -116,6 +116,23 @@ def test_a_death_at_any_write_changes_nothing(
         assert (found, effects()) == (OUTCOME, DONE), f"write {after}"
 
 
+def test_what_a_relaxed_journal_loses_is_found_or_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes on before its facts are kept; after a death at any write it comes to the same."""
+    for after in range(1, 12):
+        monkeypatch.setenv(EFFECTS, str(tmp_path / f"effects-{after}"))
+        memory, results, run_id = MemoryJournal(), MemoryResults(), f"relaxed-{after}"
+        dying = DyingJournal(memory, after=after, keeps=False)
+        try:
+            found = run(durable_engine(dying, results, level="relaxed"), run_id)
+        except StateError:
+            try:
+                found = recover(durable_engine(memory.successor(), results, level="relaxed"), run_id)
+            except UsageError:
+                assert after == 1  # not even its beginning was kept
+                continue
+        assert found == OUTCOME, f"write {after}"
+
+
 @pytest.mark.parametrize("second", [1, 2, 4])
 def test_whoever_goes_on_may_die_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: int) -> None:
     """After any first death, at the first writes of the second coordinator."""

@@ -1,6 +1,7 @@
 """What can be done with runs that are kept: given back, gone on with, repeated in part; and damaged results."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from durable import EFFECTS, FLAG, WORK, answering, durable_engine, effects, outcome
 
+import attune_ray
 from attune_ray import Engine, RunResult
 from attune_ray.dispatch import spool
 from attune_ray.engine import CancelRequested, PauseRequested
@@ -266,3 +268,25 @@ def test_a_paused_run_goes_on_when_it_is_recovered() -> None:
 
     assert ended(heir, answering(heir, heir.recover("held"))).status.value == "completed"
     assert effects()["join"] == 1
+
+
+def test_a_thousand_tasks_that_end_at_once_are_written_together() -> None:
+    """In one run, and in a thousand: a handful of transactions."""
+    tasks = [{"name": f"t{n}", "action": "mark.meet", "input": {"n_tasks": 1_000, "name": "one"}} for n in range(1_000)]
+    counted = DyingJournal(MemoryJournal(), after=10**6, keeps=True)
+    engine = durable_engine(counted, MemoryResults())
+    assert ended(engine, engine.arun(json.dumps({"tasks": tasks}))).status.value == "completed"
+    assert counted.n_writes <= 20
+
+    one = {"tasks": [{"name": "t", "action": "mark.meet", "input": {"n_tasks": 1_000, "name": "many"}}]}
+    counted = DyingJournal(MemoryJournal(), after=10**6, keeps=True)
+    engine = durable_engine(counted, MemoryResults())
+    workflow = attune_ray.load(json.dumps(one))
+
+    async def many() -> RunResult:
+        results = await asyncio.gather(*(engine.arun(workflow) for _ in range(1_000)))
+        assert all(result.status.value == "completed" for result in results)
+        return results[0]
+
+    ended(engine, many())
+    assert counted.n_writes <= 20

@@ -19,10 +19,10 @@ BROKEN = """
 import attune_ray
 from attune_ray.coordinator import Coordinator
 
-def end_task(self, command):
+def end_task(self, command, facts):
     raise LookupError(f"no way on with {self.context.keystore}")
 
-Coordinator._end_task = end_task
+Coordinator._settle = end_task
 
 @attune_ray.action("t.any", inline=True)
 def any(): ...

@@ -28,7 +28,7 @@ def test_blocks_of_any_size_give_the_same_items(
 
     assert list(encoded.take(indexes)) == expected
     assert list(encoded.to_shared().take(indexes)) == expected
-    assert list(encoded.to_shared().detached().take(indexes)) == expected
+    assert list(encoded.to_shared().take(indexes)) == expected
     assert bytes(encoded.data) == b'"",' + bytes(EncodedItems.of(VALUES[1:]).data)
 
 
