@@ -15,6 +15,8 @@ from attune_ray.store.standing import status_after
 __all__ = ["Writer", "in_parts"]
 
 _MAX_VALUES: Final = 500  # in a list of a statement; SQLite takes 32,766, its older versions 999
+_GROW: Final = update(runs).where(runs.c.id == bindparam("run")).values(n_facts=bindparam("n"))
+_END: Final = update(runs).where(runs.c.id == bindparam("ended_run"))
 _Pair = tuple[Entry, Mapping[str, Any]]
 
 
@@ -39,6 +41,7 @@ class Writer:
         self._add_facts(connection, kept, n_facts)
         for entry, row in kept:
             self._follow(connection, entry, row)
+        self._end_runs(connection, {entry.run_id: row for entry, row in kept if isinstance(entry, RunEnded)})
 
     def _begin_runs(self, connection: Connection, pairs: Sequence[_Pair], refused: Refusals) -> None:
         begun = {entry.run_id: row for entry, row in pairs if isinstance(entry, RunBegun)}
@@ -72,7 +75,7 @@ class Writer:
             return
         connection.execute(insert(facts), rows)
         grown = [{"run": run_id, "n": n} for run_id, n in n_facts.items() if n != before[run_id]]
-        connection.execute(update(runs).where(runs.c.id == bindparam("run")).values(n_facts=bindparam("n")), grown)
+        connection.execute(_GROW, grown)
 
     def _follow(self, connection: Connection, entry: Entry, row: Mapping[str, Any]) -> None:
         """What an entry changes besides being there."""
@@ -86,13 +89,18 @@ class Writer:
                 self.asking.add((entry.run_id, entry.task))
                 if connection.execute(select(questions.c.id).where(is_question(entry.key))).first() is None:
                     connection.execute(insert(questions), row)
-            case RunEnded():
-                connection.execute(update(runs).where(runs.c.id == entry.run_id).values(row))
-                for table in (questions, requests):
-                    connection.execute(delete(table).where(table.c.run_id == entry.run_id))
-                self.asking = {asking for asking in self.asking if root_of(asking[0]) != entry.run_id}
             case _:
                 pass
+
+    def _end_runs(self, connection: Connection, ended: Mapping[str, Mapping[str, Any]]) -> None:
+        """What runs came to; nothing is asked of them any more. A statement for all of them: many end at once."""
+        if not ended:
+            return
+        connection.execute(_END, [{**row, "ended_run": run_id} for run_id, row in ended.items()])
+        for part in in_parts(ended):
+            for table in (questions, requests):
+                connection.execute(delete(table).where(table.c.run_id.in_(part)))
+        self.asking = {asking for asking in self.asking if root_of(asking[0]) not in ended}
 
     def _close_questions(self, connection: Connection, run_id: str, event: ChunkDone | TransitionsEvaluated) -> None:
         """A task that has ended asks nothing; of one whose chunk has, those whose answer it was told are over."""

@@ -28,7 +28,7 @@ class _Batch:
 
 
 class WriteBehind:
-    """A Journal that gathers what is written to another one; of one event loop.
+    """A Journal that gathers what is written to another one; of one event loop at a time.
 
     ``strict``: ``write`` returns when its entries are committed. ``relaxed``: at once, unless ``max_waiting`` entries
     wait already; a crash loses what was written in the last ``max_age_s``.
@@ -84,7 +84,7 @@ class WriteBehind:
 
     async def _commit_waiting(self) -> None:
         """Wait for what was written before; what others write meanwhile is not waited for."""
-        if self._writer is not None and not self._writer.done():
+        if self._waiting or (self._writer is not None and not self._writer.done()):
             await self._commit({"": []})
 
     async def _commit(self, parts: dict[str, list[Entry]]) -> None:
@@ -105,6 +105,7 @@ class WriteBehind:
         self._waiting += batches
         self._n_waiting += sum(len(batch.entries) for batch in batches)
         if self._writer is None or self._writer.done():
+            self._hurry = asyncio.Event()  # of the loop that runs now: an engine may be used in one after the other
             self._writer = asyncio.create_task(self._write_groups())
 
     async def _write_groups(self) -> None:
