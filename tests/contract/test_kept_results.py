@@ -1,6 +1,6 @@
 """What every executor promises of results that are kept: another process has them again, and goes on with them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from executor_bench import REFUSED, Bench
+from s3 import running_s3
 
 from attune_ray.dispatch import spool
 from attune_ray.dispatch.keeping import Recollection
@@ -21,11 +22,17 @@ FAN_OUT = "action: contract.echo, with_items: '{{ parameters.xs }}', input: {x: 
 XS = [0, REFUSED, 2, 3]
 
 
-@pytest.fixture(params=[0, 10**6], ids=["files", "inline"])
-def keeping(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keeping:
-    """Results in files, or small enough to be told; and no rows of other tests."""
+@pytest.fixture(params=["files", "inline", "s3"])
+def keeping(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeping]:
+    """Results in files, small enough to be told, or behind S3; and no rows of other tests."""
     monkeypatch.setattr(spool, "logs_folder", lambda: tmp_path)
-    return Keeping(results=FileResults(str(tmp_path / "results")), inline_bytes=request.param)
+    if request.param != "s3":
+        results = FileResults(str(tmp_path / "results"))
+        yield Keeping(results=results, inline_bytes=0 if request.param == "files" else 10**6)
+        return
+    with running_s3() as service:
+        service.make_bucket("kept")
+        yield Keeping(results=FileResults(service.uri("kept/results")), inline_bytes=0)
 
 
 @pytest.fixture

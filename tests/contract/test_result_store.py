@@ -2,10 +2,12 @@
 
 import pickle
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from s3 import S3, running_s3
 
 from attune_ray.errors import ResultLostError, StateError
 from attune_ray.ports import ResultStore
@@ -14,7 +16,15 @@ from attune_ray.store import FileResults, MemoryResults
 NAME = "20261121-013054-9f3a1c/check/0-4999"
 
 
-@pytest.fixture(params=["memory", "folder", "url"])
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    """A service with a bucket."""
+    with running_s3() as service:
+        service.make_bucket("kept")
+        yield service
+
+
+@pytest.fixture(params=["memory", "folder", "url", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultStore:
     """Each store, empty; the one behind a URL is a filesystem of Arrow's that lives in memory."""
     match request.param:
@@ -22,6 +32,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ResultStore:
             return MemoryResults()
         case "folder":
             return FileResults(str(tmp_path / "results"))
+        case "s3":
+            return FileResults(request.getfixturevalue("s3").uri(f"kept/{secrets.token_hex(8)}"))
         case _:
             return FileResults(f"mock:///{secrets.token_hex(8)}")
 
