@@ -1,5 +1,6 @@
 """What every executor promises of results that are kept: another process has them again, and goes on with them."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +32,9 @@ def keeping(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         yield Keeping(results=results, inline_bytes=0 if request.param == "files" else 10**6)
         return
     with running_s3() as service:
-        service.make_bucket("kept")
-        yield Keeping(results=FileResults(service.uri("kept/results")), inline_bytes=0)
+        bucket = secrets.token_hex(8)  # the service remembers those of its process
+        service.make_bucket(bucket)
+        yield Keeping(results=FileResults(service.uri(f"{bucket}/results")), inline_bytes=0)
 
 
 @pytest.fixture
