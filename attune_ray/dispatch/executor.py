@@ -155,7 +155,7 @@ class RayExecutor(KeepsResults):
         """Find out, once, whether every node reads what is kept here.
 
         Raises:
-            UsageError: one does not.
+            StateError: one does not.
         """
         if keeping is None or self._has_shared_results:
             return
@@ -171,7 +171,7 @@ class RayExecutor(KeepsResults):
                 where = ", ".join(
                     node["NodeManagerAddress"] for node, sees in zip(others, answers, strict=True) if not sees
                 )
-                raise UsageError(
+                raise StateError(
                     f"results are kept in {keeping.results}, which these nodes do not share: {where};"
                     " name a place that all of them reach: --results with a shared folder, or s3://bucket/folder"
                 )
