@@ -147,3 +147,16 @@ def test_whoever_goes_on_may_die_as_well(tmp_path: Path, monkeypatch: pytest.Mon
         except StateError:
             found = recover(durable_engine(heir.successor(), results), run_id)
         assert (found, effects()) == (OUTCOME, DONE), f"write {after}"
+
+
+def test_after_a_reboot_the_result_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What processes had left in temporary files is gone: items that had ended and were not kept are done again."""
+    for after in range(2, n_writes() + 1):
+        monkeypatch.setenv(EFFECTS, str(tmp_path / f"effects-{after}"))
+        memory, results, run_id = MemoryJournal(), MemoryResults(), f"boot-{after}"
+        with pytest.raises(StateError):
+            run(durable_engine(DyingJournal(memory, after=after, keeps=False), results), run_id)
+        for left in tmp_path.glob("spool-*"):
+            left.unlink()
+        found = recover(durable_engine(memory.successor(), results), run_id)
+        assert (found, DONE - effects()) == (OUTCOME, Counter()), f"write {after}"
