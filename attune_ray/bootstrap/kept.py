@@ -3,7 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -26,6 +26,7 @@ from attune_ray.engine import (
     FinishRun,
     Request,
     RunStarted,
+    RunStatus,
     SubmitChunk,
     TaskRunId,
     TransitionsEvaluated,
@@ -34,7 +35,7 @@ from attune_ray.engine import (
 from attune_ray.errors import PermanentError, StateError, UsageError
 from attune_ray.model import Task, Workflow, parse_workflow
 from attune_ray.plan import Plan, build
-from attune_ray.ports import Executor
+from attune_ray.ports import Executor, Recall
 from attune_ray.records import Entry, Fact, History, RunBegun, RunEnded
 from attune_ray.settings import FanOutSettings, LimitSettings
 from attune_ray.values.keeping import ResultStore
@@ -42,7 +43,6 @@ from attune_ray.values.secrets import Secrets
 
 __all__ = ["KeptRun", "cancel", "check_same", "digest_of", "retold", "tell_again", "workflow_of"]
 
-_MOST_FAILED_ITEMS = 1_000
 _OWNED = ("ref", "label", "description", "parameters", "output", "tags")
 
 
@@ -104,24 +104,38 @@ def digest_of(given: Given) -> str | None:
     return hashlib.blake2b(orjson.dumps(sorted(secrets.texts)), digest_size=16).hexdigest()
 
 
-def tell_again(history: History, given: Given, results: ResultStore, *, until: str | None = None) -> KeptRun:
+def tell_again(
+    history: History,
+    given: Given,
+    results: ResultStore,
+    *,
+    until: str | None = None,
+    max_failed_items: int = LimitSettings().failed_items_listed,
+) -> KeptRun:
     """A run as what is kept of it tells; takes no more of ``given`` than there is.
 
     Args:
         until: the moment up to which what has not ended took (UTC, ISO 8601); None: that of its last fact.
+        max_failed_items: named of each fan-out.
 
     Raises:
         InvalidWorkflowError: its workflow is none any more.
         StateError: results that are needed cannot be read.
     """
-    return retold(_runs(given, results), build(_workflow_as_far_as_known(history.begun, given)), history, until=until)
+    plan = build(_workflow_as_far_as_known(history.begun, given))
+    return retold(_runs(given, Recollection(results, max_failed_items)), plan, history, until=until)
 
 
 def retold(runs: Runs, plan: Plan, history: History, *, until: str | None = None) -> KeptRun:
     """The same, by those that would have run it."""
     shell = runs.recalled(plan, history.begun)
     own = [fact for fact in history.facts if fact.run_id == history.begun.run_id]
-    orders = replay(shell, own)
+    try:
+        orders = replay(shell, own)
+    except StateError:  # its results are lost: what it gave back is kept all the same
+        if history.ended is None or not plan.output:
+            raise
+        return retold(runs, replace(plan, output={}), history)
     _stand(shell, runs)
     last_at = until or (own[-1].at if own else history.begun.at)
     _take_times(shell, own, last_at)
@@ -129,7 +143,8 @@ def retold(runs: Runs, plan: Plan, history: History, *, until: str | None = None
     result.duration_s = age_s(history.begun.at, last_at if ended is None else ended.at)
     if ended is not None:
         result.result = dict(ended.result)
-        result.output = {name: result.result[name] for name in plan.output if name in result.result}
+        names = plan.workflow.output_map if result.status is RunStatus.COMPLETED else ()
+        result.output = {name: result.result[name] for name in names if name in result.result}
     return KeptRun(history, shell, orders)
 
 
@@ -140,7 +155,7 @@ def _workflow_as_far_as_known(begun: RunBegun, given: Given) -> Workflow:
         return parse_workflow(begun.text, source=begun.source)
 
 
-def _runs(given: Given, results: ResultStore) -> Runs:
+def _runs(given: Given, recall: Recall) -> Runs:
     """Runs that can be told again, and not run."""
 
     def no_route(task: Task) -> tuple[Action, Executor[Any]]:
@@ -148,7 +163,7 @@ def _runs(given: Given, results: ResultStore) -> Runs:
 
     world = World(
         route=no_route,
-        recall=Recollection(results, _MOST_FAILED_ITEMS),
+        recall=recall,
         clock=SystemClock(),
         limits=LimitSettings(),
         max_crashes=FanOutSettings().max_crashes,

@@ -18,13 +18,10 @@ from attune_ray.store.schema import coordinators, questions, requests, runs
 from attune_ray.store.sql_claims import process_of
 from attune_ray.store.sql_rows import history_of, is_question, now, question_of, unsealed
 from attune_ray.store.sql_writes import in_parts
-from attune_ray.store.standing import UNFINISHED
+from attune_ray.store.standing import INTERRUPTED, UNFINISHED
 from attune_ray.values.secrets import secret_defaults
 
-__all__ = ["INTERRUPTED", "Archive", "RunLine"]
-
-INTERRUPTED: Final = "interrupted"
-"""How a run is shown that has not ended and that no living coordinator has."""
+__all__ = ["Archive", "RunLine"]
 
 _T = TypeVar("_T")
 _LINE: Final = (
