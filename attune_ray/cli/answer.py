@@ -35,7 +35,10 @@ def answer(
     index: Annotated[int | None, typer.Option(min=0, metavar="N", help="Of the item that asks.")] = None,
     state: State = DEFAULT_STATE,
 ) -> None:
-    """Answer what a run asks (core.ask), from any process."""
+    """Answer what a run asks.
+
+    That is a task with core.ask; from any process, and also while nobody runs the run.
+    """
     from attune_ray.cli.kept import KeptRuns, is_live  # noqa: PLC0415  imports the engine: not for `validate`
     from attune_ray.dispatch.ask import Question  # noqa: PLC0415
 

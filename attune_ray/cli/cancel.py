@@ -25,7 +25,10 @@ def cancel(
     state: State = DEFAULT_STATE,
     results: Results = None,
 ) -> None:
-    """Ask a run to end, from any process; one that was interrupted is cancelled at once."""
+    """Ask a run to end.
+
+    From any process. One that was interrupted is cancelled at once.
+    """
     from attune_ray.cli.kept import KeptRuns, is_live  # noqa: PLC0415  imports the engine: not for `validate`
 
     kept = KeptRuns(kept_settings(state, results), state)

@@ -21,7 +21,7 @@ def export(  # the signature is the usage
     results: Results = None,
     keystore: Keystore = None,
 ) -> None:
-    """Write all that is kept of a run as one JSON document."""
+    """Write all of a run as one JSON document."""
     from attune_ray.cli.document import document, written  # noqa: PLC0415  imports the engine: not for `validate`
     from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415
 

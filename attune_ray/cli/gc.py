@@ -23,9 +23,9 @@ def gc(
     state: State = DEFAULT_STATE,
     results: Results = None,
 ) -> None:
-    """Remove runs that ended longer ago, with all that is kept of them.
+    """Remove runs that ended long ago.
 
-    Runs that a younger run has repeated stay: it refers to their results.
+    With all that is kept of them. Runs that a younger run has repeated stay: it refers to their results.
     """
     from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415  imports the engine: not for `validate`
     from attune_ray.cli.removing import remove  # noqa: PLC0415

@@ -9,7 +9,10 @@ __all__ = ["pause"]
 
 
 def pause(run: Run, *, state: State = DEFAULT_STATE) -> None:
-    """Ask a run to start nothing new, from any process; what runs is finished."""
+    """Ask a run to start nothing new.
+
+    From any process; what runs is finished. `attune-ray resume` lets it go on.
+    """
     from attune_ray.cli.kept import KeptRuns, is_live  # noqa: PLC0415  imports the engine: not for `validate`
     from attune_ray.engine import PauseRequested, RunStatus  # noqa: PLC0415
 

@@ -45,9 +45,10 @@ def rerun(  # the signature is the usage
     quiet: Quiet = False,
     memray: Memray = None,
 ) -> None:
-    """Repeat a part of a run that has ended, as a new run, with the results of the rest.
+    """Repeat a part of an ended run as a new run.
 
-    Of fan-outs that failed only the items that have not succeeded run again.
+    It has the results of all that is not repeated. Of fan-outs that failed only the items that have not succeeded run
+    again.
     Exit codes: as of `run`.
     """
     if failed == (from_task is not None):

@@ -38,7 +38,7 @@ def resume(  # the signature is the usage
     quiet: Quiet = False,
     memray: Memray = None,
 ) -> None:
-    """Go on with a run that was interrupted or paused.
+    """Go on with an interrupted or paused run.
 
     One that was interrupted goes on here, with the actions, packs and files that it was started with; one that is
     paused in another process goes on there. Of one that has ended the result is printed again.

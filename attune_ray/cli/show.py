@@ -22,7 +22,7 @@ def show(  # the signature is the usage
     keystore: Keystore = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how a run stands: its tasks, what failed, what it asks, and what it gave."""
+    """Show how a run stands, what failed, and what it asks."""
     from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415  imports the engine: not for `validate`
     from attune_ray.cli.printing import Printer  # noqa: PLC0415
     from attune_ray.cli.standing import Standing, to_json, to_text  # noqa: PLC0415
