@@ -10,10 +10,18 @@ from hypothesis import HealthCheck, settings
 from attune_ray import Engine, Settings
 from attune_ray.settings import LimitSettings, RaySettings
 
-pytest_plugins = ["disks", "executor_bench", "postgres"]
+pytest_plugins = ["cli_desk", "disks", "executor_bench", "postgres"]
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")  # a slow machine is no fault of the code: time is told by the benchmarks alone
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Command lines that tests start keep their runs in a temporary folder, unless told otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATTUNE_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

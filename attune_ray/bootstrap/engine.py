@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from attune_ray.bootstrap.given import gather, loaded
+from attune_ray.bootstrap.kept import check_same, digest_of, retold, workflow_of
 from attune_ray.bootstrap.state import State, open_state
 from attune_ray.bootstrap.wiring import SystemClock, Wiring
 from attune_ray.coordinator import LiveRun, RunResult
-from attune_ray.coordinator.replay import replay
 from attune_ray.dispatch.ask import Question
 from attune_ray.errors import InvalidWorkflowError, UsageError
-from attune_ray.model import Workflow, parse_workflow
+from attune_ray.model import Workflow
 from attune_ray.plan import Plan, build
 from attune_ray.plan.actions import check_actions
 from attune_ray.ports import Clock, Journal, Observer
@@ -101,6 +101,7 @@ class Engine:
         self._launch = launch or {}
         given = gather(actions, workflows or {}, packs, config, keystore)
         self.catalog, self.workflows, self.warnings = given.catalog, given.workflows, given.warnings
+        self._secrets = digest_of(given)
         self._wiring = Wiring(given, self.settings, self._state, observers, clock or SystemClock())
         self._plans: dict[int, Plan] = {}
         self._runner = asyncio.Runner()
@@ -134,6 +135,7 @@ class Engine:
         is_reference = isinstance(source, str) and source in self.workflows
         plan = self.plan(self.workflows[str(source)] if is_reference else loaded(source))
         launch = {**self._launch, "reference": str(source)} if is_reference else self._launch
+        launch = launch if self._secrets is None else {**launch, "secrets": self._secrets}
         given = dict(parameters or {})
         if run_id is None:
             run_id = _new_run_id()
@@ -147,10 +149,7 @@ class Engine:
             begun = (await self._kept.read(run_id)).begun
         except UsageError:
             return False
-        if begun.text != workflow.text:
-            raise UsageError(f"run {run_id} is of another workflow ({begun.title}): take another id")
-        if begun.given != given:
-            raise UsageError(f"run {run_id} has other parameters: take another id")
+        check_same(begun, workflow.text, given)
         return True
 
     async def recover(self, run_id: str) -> RunResult:
@@ -191,21 +190,10 @@ class Engine:
         return self._recalled(await self._kept.read(run_id))
 
     def _recalled(self, history: History) -> RunResult:
-        shell = self._wiring.runs.recalled(self.plan(self._workflow_of(history)), history.begun)
-        replay(shell, [fact for fact in history.facts if fact.run_id == history.begun.run_id])
-        return shell.result
+        return retold(self._wiring.runs, build(self._workflow_of(history)), history).result
 
     def _workflow_of(self, history: History) -> Workflow:
-        """The workflow of a run as it was then; of a pack's, what stands in its action's file is as it is now."""
-        begun = history.begun
-        if (reference := begun.launch.get("reference")) is None:
-            return parse_workflow(begun.text, source=begun.source)
-        if (known := self.workflows.get(reference)) is None:
-            raise UsageError(f"run {begun.run_id} is of workflow {reference}: name the pack that it is in")
-        if known.text == begun.text:
-            return known
-        owned = {name: getattr(known, name) for name in ("ref", "label", "description", "parameters", "output", "tags")}
-        return parse_workflow(begun.text, source=begun.source, owned=owned)
+        return workflow_of(history.begun, self.workflows)
 
     @property
     def _kept(self) -> Journal:

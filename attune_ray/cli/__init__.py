@@ -1,14 +1,15 @@
 """The command line: one module per verb.
 
-Exit codes: 0 completed, 1 failed, 2 the workflow or the usage is wrong, 70 a bug of attune_ray, 130 cancelled.
+Exit codes: 0 completed, 1 failed, 2 the workflow or the usage is wrong, 70 a bug of attune_ray, 75 interrupted (what is
+kept of runs cannot be read or written), 130 cancelled.
 """
 
-import gc
 import sys
 import traceback
+from gc import freeze  # a module here is named gc
 
 from attune_ray.cli.exits import ExitCode
-from attune_ray.errors import EngineError, UsageError, WorkflowError
+from attune_ray.errors import EngineError, StateError, UsageError, WorkflowError
 from attune_ray.observe.text import harmless
 
 __all__ = ["main"]
@@ -25,6 +26,9 @@ def main() -> None:
     except (WorkflowError, UsageError) as error:
         _say(f"error: {error}")
         sys.exit(ExitCode.INVALID)
+    except StateError as error:
+        _say(f"error: {error}")
+        sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001  whatever else comes here should not have
         _say("this is a bug in attune_ray; please report it with the lines below")
         _say("".join(traceback.format_exception(error)))
@@ -32,7 +36,7 @@ def main() -> None:
             _say("(an unexpected error; nothing is known of its cause)")
         sys.exit(ExitCode.BUG)
     finally:
-        gc.freeze()  # the interpreter would look through all modules for garbage once more, for 0.05 s
+        freeze()  # the interpreter would look through all modules for garbage once more, for 0.05 s
 
 
 def _say(text: str) -> None:

@@ -33,11 +33,15 @@ class Interrupts:
     The first Ctrl-C or SIGTERM cancels it as its workflow's policy says, the second stops what runs, and a third, or a
     run that does not end within seconds, kills every process that descends from this one. Before the run such a signal
     is a KeyboardInterrupt. SIGUSR1 pauses the run, SIGUSR2 resumes it; where there is none, they do nothing.
+
+    Args:
+        last_words: what there is to be said before all is killed.
     """
 
-    def __init__(self, engine: _Engine, view: View) -> None:
+    def __init__(self, engine: _Engine, view: View, *, last_words: Callable[[], str | None] = lambda: None) -> None:
         self._engine = engine
         self._view = view
+        self._last_words = last_words
         self._count = 0
         self._has_run = False
 
@@ -98,6 +102,8 @@ class Interrupts:
 
     def _stop_hard(self) -> NoReturn:
         self._view.close()
+        if (words := self._last_words()) is not None:
+            self._view.say(words)
         kill_descendants()
         os._exit(ExitCode.CANCELLED)
 

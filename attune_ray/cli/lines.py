@@ -7,7 +7,7 @@ from typing import TextIO
 
 from attune_ray.engine import Event, RunStatus, TaskRunId
 from attune_ray.observe.progress import Progress, TaskProgress
-from attune_ray.observe.text import harmless, question, seconds
+from attune_ray.observe.text import harmless, question, run_line, seconds
 from attune_ray.ports import RunView
 
 __all__ = ["PlainLines", "told"]
@@ -36,9 +36,9 @@ class PlainLines:
         self._status = RunStatus.RUNNING
 
     def started(self, view: RunView) -> None:
-        """Name the run."""
+        """Name the run; tasks that it goes on with are told after that."""
+        self.say(run_line(view.run_id, self._title))
         self._progress.started(view)
-        self.say(f"run {view.run_id}: {harmless(self._title)}")
 
     def saw(self, run_id: str, event: Event) -> None:
         """Write what has changed."""

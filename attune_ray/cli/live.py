@@ -13,7 +13,7 @@ from rich.text import Text
 from attune_ray.cli.lines import told
 from attune_ray.engine import Event, RunStatus
 from attune_ray.observe.progress import Progress, TaskProgress
-from attune_ray.observe.text import clipped, harmless, question, seconds
+from attune_ray.observe.text import clipped, harmless, question, run_line, seconds
 from attune_ray.ports import RunView
 
 __all__ = ["LiveView"]
@@ -32,6 +32,7 @@ class LiveView:
     """
 
     def __init__(self, title: str, console: Console | None = None) -> None:
+        self._named = title
         self._title = clipped(harmless(title), _NAME_WIDTH)
         self._console = console or Console(stderr=True, markup=False, highlight=False, emoji=False)
         self._progress = Progress()
@@ -41,7 +42,8 @@ class LiveView:
         self._began_s = self._progress.clock()
 
     def started(self, view: RunView) -> None:
-        """Take the lower part of the terminal."""
+        """Name the run, and take the lower part of the terminal."""
+        self.say(run_line(view.run_id, self._named))
         self._progress.started(view)
         self._began_s = self._progress.clock()
         self._live.start()

@@ -10,7 +10,7 @@ from attune_ray.errors import UsageError
 from attune_ray.model.findings import Findings
 from attune_ray.model.source import compose
 
-__all__ = ["MAX_BYTES", "gather", "parse_document", "parse_pair"]
+__all__ = ["MAX_BYTES", "gather", "parse_document", "parse_pair", "parse_value"]
 
 MAX_BYTES = 16 * 1024 * 1024
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
@@ -46,10 +46,15 @@ def parse_pair(pair: str) -> tuple[str, Any]:
         raise UsageError("-p takes key=value: one is given without an = or a key before it")
     if any("\ud800" <= char <= "\udfff" for char in pair):
         raise UsageError(f"-p {key}: the value is not UTF-8")
+    return key, parse_value(text)
+
+
+def parse_value(text: str) -> Any:
+    """A value: JSON where it is, else the text itself."""
     try:
-        return key, _json(text)
+        return _json(text)
     except ValueError:
-        return key, text
+        return text
 
 
 def parse_document(text: str, source: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import orjson
 from attune_ray.coordinator import RunResult, TaskResult
 from attune_ray.engine import RunStatus, TaskStatus
 from attune_ray.observe.text import clipped, harmless, seconds, short, table
+from attune_ray.values.secrets import MASK
 
-__all__ = ["failures", "summary", "to_json", "warnings"]
+__all__ = ["failed_items", "failure", "failures", "summary", "to_json", "warnings"]
 
 _MOST_FAILED_ITEMS = 5
 _MOST_WARNINGS = 20
@@ -25,14 +26,34 @@ def summary(result: RunResult) -> str:
     return f"{table(titles, rows, left=2)}\n\nrun {result.id} {result.status.value} in {seconds(result.duration_s)}"
 
 
-def failures(result: RunResult) -> Iterator[str]:
-    """Why the run failed: its error, every failed task with its error, and the first failed items of each."""
+def failures(result: RunResult, *, hides_items: bool = False, most: int = _MOST_FAILED_ITEMS) -> Iterator[str]:
+    """Why the run failed: its error, every failed task with its error, and the first failed items of each.
+
+    Args:
+        hides_items: the items themselves are shown as ``***``.
+        most: failed items of each task.
+    """
     if result.status is not RunStatus.COMPLETED and "error" in result.result:
         yield f"error: {_line(result.secrets.mask(str(result.result['error'])))}"
     for task in result.tasks.values():
         if task.status in {TaskStatus.FAILED, TaskStatus.TIMEOUT}:
-            yield f"task {harmless(task.name)}: {_line(task.error or task.status.value)}"
-            yield from _failed_items(task)
+            yield failure(task)
+            yield from failed_items(task, hides_items=hides_items, most=most)
+
+
+def failure(task: TaskResult) -> str:
+    """Why a task has failed."""
+    return f"task {harmless(task.name)}: {_line(task.error or task.status.value)}"
+
+
+def failed_items(task: TaskResult, *, hides_items: bool = False, most: int = _MOST_FAILED_ITEMS) -> Iterator[str]:
+    """The first failed items of a task, one line each."""
+    for one in itertools.islice(task.failed_items, most):
+        item = MASK if hides_items else short(task.secrets.masked(one.get("item")))
+        yield f"  item {one['index']:,} {item}: {_line(str(one['error']))}"
+    n_failed = (task.result or {}).get("failed_count", 0)
+    if n_failed > most:
+        yield f"  and {n_failed - most:,} more"
 
 
 def warnings(found: Iterable[str]) -> Iterator[str]:
@@ -44,12 +65,17 @@ def warnings(found: Iterable[str]) -> Iterator[str]:
         yield f"warning: and {more:,} more"
 
 
-def to_json(value: Any, *, ascii_only: bool = False) -> str:
-    """Indented JSON that a terminal shows as it is: control characters stand as escapes of the same value."""
+def to_json(value: Any, *, ascii_only: bool = False, compact: bool = False) -> str:
+    """JSON that a terminal shows as it is: control characters stand as escapes of the same value.
+
+    Args:
+        compact: on one line, else indented.
+    """
+    layout = 0 if compact else orjson.OPT_INDENT_2
     try:
-        text = orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode()
+        text = orjson.dumps(value, default=_plain, option=layout | orjson.OPT_SERIALIZE_NUMPY).decode()
     except TypeError:  # an integer beyond 64 bits, half a character: the slower one writes them
-        return json.dumps(value, indent=2, default=_plain)
+        return json.dumps(value, indent=None if compact else 2, default=_plain)
     if ascii_only:
         return json.dumps(orjson.loads(text), indent=2)
     return "\n".join(map(_escaped, text.split("\n")))
@@ -82,15 +108,6 @@ def _row(task: TaskResult) -> tuple[str, ...]:
     ran = task.status in {TaskStatus.COMPLETED, TaskStatus.FAILED}  # of a cancelled one not all items did
     rate = f"{n_items / task.duration_s:,.0f}" if ran and task.duration_s and n_items else ""
     return (task.name, task.status.value, f"{n_items:,}", f"{n_failed:,}", f"{task.duration_s:.3f}", rate)
-
-
-def _failed_items(task: TaskResult) -> Iterator[str]:
-    for one in itertools.islice(task.failed_items, _MOST_FAILED_ITEMS):
-        item = short(task.secrets.masked(one.get("item")))
-        yield f"  item {one['index']:,} {item}: {_line(str(one['error']))}"
-    n_failed = (task.result or {}).get("failed_count", 0)
-    if n_failed > _MOST_FAILED_ITEMS:
-        yield f"  and {n_failed - _MOST_FAILED_ITEMS:,} more"
 
 
 def _line(text: str) -> str:

@@ -8,13 +8,26 @@ from typing import Annotated
 import typer
 
 from attune_ray.cli.exits import ExitCode
+from attune_ray.cli.options import (
+    DEFAULT_STATE,
+    Address,
+    Durability,
+    Keystore,
+    Memray,
+    NumCpus,
+    Quiet,
+    Results,
+    RunId,
+    State,
+    ray_settings,
+    state_settings,
+)
 from attune_ray.cli.parameters import gather
 from attune_ray.cli.problems import render_all
 from attune_ray.cli.source import STDIN, name_of, read_text
 from attune_ray.errors import InvalidWorkflowError, UsageError
 from attune_ray.model import parse_workflow
 from attune_ray.model.source import MAX_BYTES
-from attune_ray.settings import RaySettings, Settings
 
 __all__ = ["run"]
 
@@ -38,29 +51,32 @@ def run(  # the signature is the usage
     config: Annotated[
         str | None, typer.Option(metavar="FILE", help="A YAML map that templates read as config.")
     ] = None,
-    keystore: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A YAML map of secrets that templates read as keystore.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster: auto, or host:port; without it one is started.")
-    ] = None,
-    num_cpus: Annotated[int | None, typer.Option(min=1, help="Slots of the Ray that is started.")] = None,
+    keystore: Keystore = None,
+    address: Address = None,
+    num_cpus: NumCpus = None,
+    state: State = DEFAULT_STATE,
+    results: Results = None,
+    durability: Annotated[
+        Durability, typer.Option(help="When facts are safe: before what follows, within 0.05 s, or never.")
+    ] = Durability.STRICT,
+    run_id: RunId = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result object and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option(help="No live view and no table.")] = False,
-    memray: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Record the memory of coordinator and workers into this folder.")
-    ] = None,
+    quiet: Quiet = False,
+    memray: Memray = None,
 ) -> None:
     """Run a workflow to its end.
 
-    Results are on standard output, all else on standard error. Ctrl-C cancels, a second one stops at once; SIGUSR1
-    pauses, SIGUSR2 goes on.
-    Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 130: cancelled.
+    It is kept, so that it can be gone on with when it is interrupted: its id is the first that is said. Results are on
+    standard output, all else on standard error. Ctrl-C cancels, a second one stops at once; SIGUSR1 pauses, SIGUSR2
+    goes on.
+    Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 75: interrupted, 130: cancelled.
     """
-    if address is not None and num_cpus is not None:
-        raise UsageError("--num-cpus is for a Ray that is started here: leave it out, or --address")
+    ray = ray_settings(address, num_cpus)
     if file == parameters == STDIN:
         raise UsageError("standard input can be the workflow or the parameters, not both")
+    settings = state_settings(state, results, durability)
+    if settings is None and run_id is not None:
+        raise UsageError("--run-id names a run that is kept: leave out --durability off")
     is_reference = bool(pack) and file != STDIN and not Path(file).exists()
     text = "" if is_reference else read_text(file, what="the workflow", most_bytes=MAX_BYTES)
     out = sys.stdout
@@ -69,20 +85,28 @@ def run(  # the signature is the usage
             workflow = file if is_reference else parse_workflow(text, source=name_of(file))
             given = gather(parameters, parameter or ())
 
-            from attune_ray.cli.session import Session  # noqa: PLC0415  imports the engine: not for `validate`
+            from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415  imports the engine: not for `validate`
+            from attune_ray.cli.launch import Launch  # noqa: PLC0415
+            from attune_ray.cli.once import run_once  # noqa: PLC0415
+            from attune_ray.cli.printing import Printer  # noqa: PLC0415
+            from attune_ray.cli.session import Session  # noqa: PLC0415
 
+            kept = None if settings is None else KeptRuns(settings, state)
             session = Session(
-                actions=actions or [],
-                packs=pack or [],
-                config=config,
-                keystore=keystore,
-                settings=Settings(ray=RaySettings(address=address, num_cpus=num_cpus)),
-                out=out,
-                as_json=as_json,
-                quiet=quiet,
+                launch=Launch(
+                    actions=tuple(actions or ()),
+                    packs=tuple(pack or ()),
+                    config=config,
+                    keystore=keystore,
+                    address=ray.address,
+                    num_cpus=ray.num_cpus,
+                ),
+                printer=Printer(out=out, as_json=as_json, quiet=quiet),
+                state=settings,
                 memray=memray,
+                how=str if kept is None else kept.how,
             )
-            code = session.run(workflow, given)
+            code = run_once(session, kept, workflow, given, run_id=run_id)
     except InvalidWorkflowError as error:
         typer.echo(render_all(error.problems, {name_of(file): text}), err=True)
         code = ExitCode.INVALID

@@ -3,84 +3,96 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from attune_ray.bootstrap import Engine
 from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.interrupts import Interrupts
-from attune_ray.cli.report import failures, summary, to_json, warnings
+from attune_ray.cli.launch import Launch
+from attune_ray.cli.printing import Printer
+from attune_ray.cli.report import warnings
 from attune_ray.cli.view import View, open_view
 from attune_ray.coordinator import RunResult
-from attune_ray.engine import RunStatus
-from attune_ray.errors import UsageError
+from attune_ray.engine import Event
+from attune_ray.errors import EngineError, FencedError, StateError, UsageError
 from attune_ray.model import Workflow
 from attune_ray.observe.recording import Recording
 from attune_ray.observe.report import render_memory, save_summary
 from attune_ray.observe.text import harmless
-from attune_ray.ports import Observer
-from attune_ray.settings import Settings
+from attune_ray.ports import Observer, RunView
+from attune_ray.settings import Settings, StateSettings
 
 __all__ = ["Session"]
 
-_CODES = {RunStatus.COMPLETED: ExitCode.COMPLETED, RunStatus.CANCELLED: ExitCode.CANCELLED}
+_Work = Callable[[Engine], Coroutine[Any, Any, RunResult]]
+_Prepare = Callable[[Engine], Iterable[object]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Session:
     """What the command line asks of a run.
 
     Attributes:
-        actions: module names and paths of .py files.
-        packs: folders of packs; ``config``: a file of their configuration; ``keystore``: a file of secrets.
-        out: where results go; all else goes to standard error.
+        state: where it is kept; None: nowhere.
         memray: the folder for recordings of memory; None: there is none.
+        how: the command of a verb and its arguments, for where the run is kept.
+        begun: the id of the run, from its begin on; ``has_ended``: nothing more happens in it.
     """
 
-    actions: list[str]
-    packs: list[str]
-    config: str | None
-    keystore: str | None
-    settings: Settings
-    out: TextIO
-    as_json: bool = False
-    quiet: bool = False
+    launch: Launch
+    printer: Printer
+    state: StateSettings | None = None
     memray: Path | None = None
+    how: Callable[..., str] = field(default=lambda *words: " ".join(("attune-ray", *words)))
+    begun: str | None = field(init=False, default=None)
+    has_ended: bool = field(init=False, default=False)
 
-    def run(self, workflow: Workflow | str, parameters: dict[str, Any]) -> ExitCode:
+    def run(self, workflow: Workflow | str, parameters: dict[str, Any], *, run_id: str | None = None) -> ExitCode:
         """Run a workflow, or the one of that reference, and report what became of it.
 
         Raises:
             WorkflowError: the workflow or its parameters are wrong.
             UsageError: an action source, the address or the folder is.
+            StateError: what happens cannot be kept.
         """
-        view = open_view(_title(workflow), quiet=self.quiet)
-        recording = None if self.memray is None else Recording(self.memray)
-        observers: list[Observer] = [view] if recording is None else [view, recording.progress]
-        engine = Engine(
-            actions=self.actions,
-            packs=self.packs,
-            config=self.config,
-            keystore=self.keystore,
-            settings=self.settings if recording is None else replace(self.settings, recording=recording.settings),
-            observers=observers,
+
+        def prepare(engine: Engine) -> Iterable[object]:
+            known = _known(engine, workflow) if isinstance(workflow, str) else workflow
+            engine.plan(known)
+            told = () if isinstance(workflow, str) else workflow.warnings  # else its pack has told them
+            return [*engine.warnings, *told]
+
+        return self._perform(
+            _title(workflow), lambda engine: engine.arun(workflow, parameters, run_id=run_id), prepare=prepare
         )
-        found = list(engine.warnings)
-        if isinstance(workflow, str):
-            workflow = _known(engine, workflow)  # its pack has told its warnings
-        else:
-            found += workflow.warnings
-        interrupts = Interrupts(engine, view)
-        with _logging_to(view), interrupts.caught(), engine, contextlib.closing(view):
-            engine.plan(workflow)
-            for line in warnings(map(str, found)):
+
+    def resume(self, run_id: str, title: str) -> ExitCode:
+        """Go on with a run that is kept, and whose coordinator is dead. Errors: as of ``run``."""
+        return self._perform(title, lambda engine: engine.recover(run_id))
+
+    def rerun(self, old_id: str, title: str, *, from_task: str | None, run_id: str | None) -> ExitCode:
+        """Repeat a part of a run that has ended, as a new one. Errors: as of ``run``."""
+        return self._perform(title, lambda engine: engine.rerun(old_id, from_task=from_task, new_id=run_id))
+
+    def _perform(self, title: str, work: _Work, *, prepare: _Prepare = lambda engine: engine.warnings) -> ExitCode:
+        view = open_view(title, quiet=self.printer.quiet, is_kept=self.state is not None)
+        recording = None if self.memray is None else Recording(self.memray)
+        settings = Settings(
+            ray=self.launch.ray, state=self.state, recording=None if recording is None else recording.settings
+        )
+        observers: list[Observer] = [_Beginning(self), *([recording.progress] if recording else [])]
+        engine = self.launch.engine(settings, [*observers, view])
+        interrupts = Interrupts(engine, view, last_words=lambda: None if self.has_ended else self._last_words())
+        with _logging_to(view), interrupts.caught(), self._interruption(view), engine, contextlib.closing(view):
+            for line in warnings(map(str, prepare(engine))):
                 view.say(line)
             with recording or contextlib.nullcontext():
-                if self.settings.ray.address is not None:
+                if settings.ray.address is not None:
                     engine.connect()  # a wrong address is the usage's fault, not that of a task
-                code, workers = self._run(interrupts.watched(engine.arun(workflow, parameters)), view)
+                code, workers = self._run(interrupts.watched(work(engine)), view)
         if recording is not None:
             self._report_memory(recording, workers, view)
         return code
@@ -93,40 +105,59 @@ class Session:
         """
         result = asyncio.run(work)
         view.close()
-        if self.as_json:
-            self._print_json(result.secrets.masked(result.result))
-        elif not self.quiet:
-            self._print(summary(result), view)
-            for line in warnings(map(result.secrets.mask, result.warnings)):
-                view.say(line)
-        for line in failures(result):
-            view.say(line)
-        if result.output and not self.as_json:
-            self._print_json(result.secrets.masked(result.output))
+        code = self.printer.result(result, view)
         workers = {worker for task in result.tasks.values() for worker in task.stats.workers if worker}
-        return _CODES.get(result.status, ExitCode.FAILED), workers
+        return code, workers
+
+    @contextlib.contextmanager
+    def _interruption(self, view: View) -> Iterator[None]:
+        """Say of a run that has not ended how to go on with it."""
+        try:
+            yield
+        except FencedError:  # somebody else goes on with it
+            raise
+        except (StateError, EngineError):
+            if (words := self._last_words()) is not None:
+                view.say(words)
+            raise
+
+    def _last_words(self) -> str | None:
+        if self.begun is None or self.state is None:
+            return None
+        return f"run {self.begun} is interrupted; `{self.how('resume', self.begun)}` goes on with it"
 
     def _report_memory(self, recording: Recording, workers: set[str], view: View) -> None:
         """Report what was recorded, when the workers have ended; a report that fails leaves the run as it was."""
         try:
             report = recording.report(workers)
-            self._print(render_memory(report), view)
+            self.printer.text(render_memory(report), view)
             save_summary(report)
         except (OSError, UsageError) as error:
             view.say(harmless(f"no memory report: {error}"))
 
-    def _print(self, text: str, view: View) -> None:
-        """A part of the report; standard output is kept clean where only the result belongs on it."""
-        if self.as_json or self.quiet:
-            view.say(text)
-        else:
-            self.out.write(f"{text}\n")
-            self.out.flush()
 
-    def _print_json(self, value: Any) -> None:
-        utf8 = (self.out.encoding or "").lower().replace("-", "") == "utf8"
-        self.out.write(to_json(value, ascii_only=not utf8) + "\n")
-        self.out.flush()
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """An observer that tells its session of the run's begin and end."""
+
+    session: Session
+
+    def started(self, view: RunView) -> None:
+        """From now on the run is kept."""
+        self.session.begun = view.run_id
+
+    def saw(self, run_id: str, event: Event) -> None:
+        """Nothing."""
+
+    def warned(self, run_id: str, warning: str) -> None:
+        """Nothing."""
+
+    def asked(self, run_id: str, task: str, prompt: str) -> None:
+        """Nothing."""
+
+    def ended(self, run_id: str, status: str) -> None:  # noqa: ARG002  as the port has it
+        """From now on nothing can interrupt it."""
+        self.session.has_ended = True
 
 
 def _title(workflow: Workflow | str) -> str:

@@ -4,8 +4,8 @@ import os
 import sys
 from typing import Protocol
 
-from attune_ray.observe.text import question
-from attune_ray.ports import Observer
+from attune_ray.observe.text import question, run_line
+from attune_ray.ports import Observer, RunView
 
 __all__ = ["Silent", "View", "open_view"]
 
@@ -20,14 +20,15 @@ class View(Observer, Protocol):
         """Leave the terminal as it was; may be called twice, and at any moment."""
 
 
-def open_view(title: str, *, quiet: bool) -> View:
+def open_view(title: str, *, quiet: bool, is_kept: bool = False) -> View:
     """The view that fits standard error.
 
     Args:
         title: the workflow's name.
+        is_kept: the run is known by its id afterwards, which is said even where nothing else is.
     """
     if quiet:
-        return Silent()
+        return Silent(title if is_kept else None)
     if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from attune_ray.cli.live import LiveView  # noqa: PLC0415  imports rich: 0.1 s
 
@@ -38,10 +39,19 @@ def open_view(title: str, *, quiet: bool) -> View:
 
 
 class Silent:
-    """Shows nothing of the run."""
+    """Shows nothing of the run, but for its id.
 
-    def started(self, view: object) -> None:
-        """Nothing."""
+    Args:
+        title: the workflow's name, to be said with the id; None: neither is said.
+    """
+
+    def __init__(self, title: str | None = None) -> None:
+        self._title = title
+
+    def started(self, view: RunView) -> None:
+        """Name the run."""
+        if self._title is not None:
+            self.say(run_line(view.run_id, self._title))
 
     def saw(self, run_id: str, event: object) -> None:
         """Nothing."""

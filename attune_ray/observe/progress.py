@@ -17,7 +17,8 @@ class TaskProgress:
     Attributes:
         status: RUNNING until it has ended.
         n_items: None until its items are known.
-        n_done: items that have ended, the failed ones (``n_failed``) included.
+        n_done: items that have ended, the failed ones (``n_failed``) included; ``n_before`` of them had before that
+            was followed, of a run that is gone on with.
         began_s, prepared_s, ended_s: seconds on the clock of its ``Progress``; None: not yet.
     """
 
@@ -27,6 +28,7 @@ class TaskProgress:
     status: TaskStatus = TaskStatus.RUNNING
     n_items: int | None = None
     n_done: int = 0
+    n_before: int = 0
     n_failed: int = 0
     prepared_s: float | None = None
     ended_s: float | None = None
@@ -38,9 +40,10 @@ class TaskProgress:
     def rate(self, now_s: float) -> float | None:
         """Items per second since its items are known: the mean, as chunks end in bursts; None: no item has ended."""
         until_s = now_s if self.ended_s is None else self.ended_s
-        if self.prepared_s is None or not self.n_done or until_s <= self.prepared_s:
+        n_done = self.n_done - self.n_before
+        if self.prepared_s is None or not n_done or until_s <= self.prepared_s:
             return None
-        return self.n_done / (until_s - self.prepared_s)
+        return n_done / (until_s - self.prepared_s)
 
     def eta_s(self, now_s: float) -> float | None:
         """Seconds that the rest will take at this rate; None: not known yet."""
@@ -72,9 +75,12 @@ class Progress:
         return RunStatus.RUNNING if self._view is None else self._view.state.status
 
     def started(self, view: RunView) -> None:
-        """Follow this run from now on."""
+        """Follow this run from now on, with what it had begun before."""
         self._view = view
         self.live.clear()
+        for run in sorted(view.state.live):
+            self._look(view, run)
+            self.live[run].n_before = self.live[run].n_done
 
     def saw(self, run_id: str, event: Event) -> None:
         """Look at what the fact has moved."""

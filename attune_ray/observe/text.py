@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["byte_count", "cell_width", "clipped", "harmless", "question", "seconds", "short", "table"]
+__all__ = ["byte_count", "cell_width", "clipped", "harmless", "question", "run_line", "seconds", "short", "table"]
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters: colours, cursor moves, the bell, titles
@@ -97,3 +97,8 @@ def _to_right(cell: str, width: int) -> str:
 def question(run_id: str, task: str, prompt: str) -> str:
     """What a run asks, as one line."""
     return f"run {run_id}, task {harmless(task)} asks: {harmless(prompt)}"
+
+
+def run_line(run_id: str, title: str) -> str:
+    """What a run is called, as one line."""
+    return f"run {run_id}: {harmless(title)}"

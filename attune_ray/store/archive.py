@@ -1,7 +1,7 @@
 """What other processes see of the runs that are kept, and ask of them; none of them is a coordinator."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -10,21 +10,18 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, insert, 
 
 from attune_ray.engine import Request
 from attune_ray.errors import UsageError
-from attune_ray.records import Asked, History, QuestionKey, root_of
-from attune_ray.store.codec import encode_json, encode_request, kind_of
+from attune_ray.records import Asked, History, QuestionKey, RunBegun, root_of
+from attune_ray.store.codec import decode_begun, encode_json, encode_request, kind_of
 from attune_ray.store.database import database_of
 from attune_ray.store.faults import translated
 from attune_ray.store.schema import coordinators, questions, requests, runs
 from attune_ray.store.sql_claims import process_of
-from attune_ray.store.sql_rows import history_of, is_question, now, question_of
+from attune_ray.store.sql_rows import history_of, is_question, now, question_of, unsealed
 from attune_ray.store.sql_writes import in_parts
-from attune_ray.store.standing import UNFINISHED
+from attune_ray.store.standing import INTERRUPTED, UNFINISHED
 from attune_ray.values.secrets import secret_defaults
 
-__all__ = ["INTERRUPTED", "Archive", "RunLine"]
-
-INTERRUPTED: Final = "interrupted"
-"""How a run is shown that has not ended and that no living coordinator has."""
+__all__ = ["Archive", "RunLine"]
 
 _T = TypeVar("_T")
 _LINE: Final = (
@@ -111,6 +108,19 @@ class Archive:
 
         return self._known(work, run_id)
 
+    def begun(self, run_id: str) -> RunBegun:
+        """How a run has begun, without its facts. Raises UsageError: there is none of that id."""
+
+        def work(connection: Connection) -> RunBegun:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+            if row is None:
+                raise UsageError(f"there is no run {run_id}")
+            body = unsealed(run_id, row.begun, self.database.sealer, is_sealed=row.begun_sealed)
+            told = {"rerun_of": row.rerun_of, "is_secret": row.begun_sealed}
+            return decode_begun(run_id, row.begun_at, row.title, row.source, body, **told)
+
+        return self._known(work, run_id)
+
     def history(self, run_id: str) -> History:
         """All that is kept of a run. Raises UsageError: there is none of that id."""
         return self._known(lambda connection: history_of(connection, run_id, self.database.sealer), run_id)
@@ -168,9 +178,20 @@ class Archive:
         self._known(work, root_of(run_id), writes=True)
 
     def ended_before(self, at: str) -> Sequence[str]:
-        """The runs that have ended before a moment (UTC, ISO 8601), oldest first: to be removed."""
+        """The runs that have ended before a moment (UTC, ISO 8601), oldest first: to be removed.
+
+        Not among them are those that a run which stays has repeated, since it refers to their results.
+        """
         old = select(runs.c.id).where(runs.c.ended_at < at).order_by(runs.c.ended_at)
-        return self._read(lambda connection: list(connection.scalars(old)), ())
+        repeating = select(runs.c.id, runs.c.rerun_of).where(runs.c.rerun_of.is_not(None))
+
+        def work(connection: Connection) -> Sequence[str]:
+            found = list(connection.scalars(old))
+            repeated = {row.id: row.rerun_of for row in connection.execute(repeating)}
+            needed = _needed(repeated, frozenset(found))
+            return [run_id for run_id in found if run_id not in needed]
+
+        return self._read(work, ())
 
     def remove(self, run_ids: Iterable[str]) -> Sequence[str]:
         """Forget runs with all that belongs to them, but for those that a living coordinator has; which it were."""
@@ -205,8 +226,23 @@ class Archive:
         with translated(self.database.shown):
             if self._engine is None:
                 self._engine = self.database.open()
-            with self._engine.connect().execution_options(reads=not writes) as connection, connection.begin():
+            options: dict[str, Any] = {"reads": not writes}
+            if not writes and self.database.file is None:  # all statements of a look see one moment, as in SQLite
+                options["isolation_level"] = "REPEATABLE READ"
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 return work(connection)
+
+
+def _needed(repeated: Mapping[str, str], going: frozenset[str]) -> set[str]:
+    """The runs that those which stay have repeated, and those that these have."""
+    needed: set[str] = set()
+    todo = [old for new, old in repeated.items() if new not in going]
+    while todo:
+        run_id = todo.pop()
+        if run_id not in needed:
+            needed.add(run_id)
+            todo += [repeated[run_id]] if run_id in repeated else []
+    return needed
 
 
 def _stands(wanted: frozenset[str], living: Sequence[str]) -> ColumnElement[bool]:

@@ -67,6 +67,15 @@ class FileResults:
                 filesystem, root = _open(self.url)
                 filesystem.delete_dir(f"{root}/{path}")
 
+    def size(self, folder: str) -> int | None:
+        """Bytes of the files in a local folder; None: it is not local."""
+        if not self._is_local:
+            return None
+        files = (Path(self.url) / _path_of(folder)).rglob("*")
+        with self._translated(folder, "measured", missing_is_fine=True):
+            return sum(file.stat().st_size for file in files if file.is_file())
+        return 0
+
     @property
     def _is_local(self) -> bool:
         return "://" not in self.url

@@ -5,10 +5,13 @@ from typing import Final
 from attune_ray.engine import CancelRequested, PauseRequested, ResumeRequested, RunStatus
 from attune_ray.records import Fact
 
-__all__ = ["UNFINISHED", "status_after"]
+__all__ = ["INTERRUPTED", "UNFINISHED", "status_after"]
 
 UNFINISHED: Final = (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.CANCELLING)
 """The states of a run that has not ended."""
+
+INTERRUPTED: Final = "interrupted"
+"""How a run is shown that has not ended and that no living coordinator has."""
 
 
 def status_after(fact: Fact) -> RunStatus | None:

@@ -68,9 +68,11 @@ def test_what_is_odd_in_the_file_is_told_before_it_runs(folder: Path) -> None:
 
 
 def test_quiet_prints_the_output_alone(folder: Path) -> None:
-    """No live view, no table."""
-    code, out, err = call(folder, "run", "hello.yaml", "-p", "who=world", "--quiet")
+    """No live view, no table; but for the id that the run is kept under."""
+    code, out, err = call(folder, "run", "hello.yaml", "-p", "who=world", "--quiet", "--run-id", "q1")
+    assert (code, json.loads(out), err) == (0, {"said": "Hello world"}, "run q1: hello.yaml\n")
 
+    code, out, err = call(folder, "run", "hello.yaml", "-p", "who=world", "--quiet", "--durability", "off")
     assert (code, json.loads(out), err) == (0, {"said": "Hello world"}, "")
 
 

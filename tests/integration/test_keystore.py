@@ -17,12 +17,12 @@ output_map: {said: "{{ task.say.stdout }}", length: "{{ length(keystore.token) }
 
 BROKEN = """
 import attune_ray
-from attune_ray.coordinator import Coordinator
+from attune_ray.coordinator.shell import Shell
 
-def end_task(self, command, facts):
+def evaluate(self, command, now):
     raise LookupError(f"no way on with {self.context.keystore}")
 
-Coordinator._settle = end_task
+Shell.evaluate = evaluate
 
 @attune_ray.action("t.any", inline=True)
 def any(): ...
@@ -134,6 +134,6 @@ def test_the_traceback_of_a_bug_is_told_without_secrets(write: Callable[..., Pat
 
     assert code == 70
     assert "this is a bug in attune_ray" in err
-    assert "in end_task" in err
+    assert "in evaluate" in err
     assert "LookupError: no way on with {'token': '***'}" in err
     assert "hunter22" not in out + err

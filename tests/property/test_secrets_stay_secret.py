@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from attune_ray import Engine, load
+from attune_ray.cli.launch import Launch
 from attune_ray.cli.live import LiveView
+from attune_ray.cli.printing import Printer
 from attune_ray.cli.session import Session
 from attune_ray.errors import AttuneError
 from attune_ray.observe.text import harmless
-from attune_ray.settings import Settings
 
 ACTIONS = """
 import json
@@ -204,15 +205,8 @@ def test_nothing_printed_holds_a_secret(folder: Path, place: str, use: str, secr
     environment = {"ATTUNE_KEYSTORE_ENV_TOKEN": secret} if where == "environment" else {}
     tasks = [task for task in TASKS[use] if task.get("action") != "sub.workflow"]
     with captured() as heard, mock.patch.dict(os.environ, environment):
-        session = Session(
-            actions=[str(folder / "acts.py")],
-            packs=[],
-            config=None,
-            keystore=str(keystore),
-            settings=Settings(),
-            out=sys.stdout,
-            as_json=as_json,
-        )
+        launch = Launch(actions=(str(folder / "acts.py"),), keystore=str(keystore))
+        session = Session(launch=launch, printer=Printer(out=sys.stdout, as_json=as_json))
         code = session.run(load(workflow_of(tasks, place, secret)), parameters)
 
     shown = heard.getvalue()
