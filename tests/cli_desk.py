@@ -1,5 +1,6 @@
 """A folder where command lines are started and their runs are kept; the actions wait for a gate and leave marks."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -177,8 +178,9 @@ class Desk:
         """Kill what still runs."""
         for command in self.started:
             for pid, _ in command.descendants():
-                os.kill(pid, signal.SIGKILL)
-            if command.process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if command.process.stdout is not None and not command.process.stdout.closed:
                 command.end()
 
 
