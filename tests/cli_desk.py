@@ -17,6 +17,7 @@ from cli_driver import CommandLine
 
 from attune_ray.cli.kept import KeptRuns
 from attune_ray.cli.options import kept_settings
+from attune_ray.cli.telling import told
 
 __all__ = ["Desk", "desk"]
 
@@ -146,7 +147,7 @@ class Desk:
         """Items that have ended in a run's fan-out, as far as is kept."""
         if self.kept.find(run_id) is None:
             return 0
-        found = self.kept.told(run_id)[0].result.task("each").result
+        found = told(self.kept, run_id)[0].result.task("each").result
         return 0 if found is None else found["succeeded_count"] + found["failed_count"]
 
     def until(self, holds: Callable[[], bool]) -> None:

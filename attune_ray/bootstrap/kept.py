@@ -88,7 +88,10 @@ def check_same(begun: RunBegun, text: str, given: Mapping[str, Any]) -> None:
         UsageError: it is not.
     """
     if begun.text != text:
-        raise UsageError(f"run {begun.run_id} is of another workflow ({begun.title}): take another id")
+        raise UsageError(
+            f"run {begun.run_id} is of another workflow ({begun.title}), or its file has changed since: take "
+            f"another id, or go on with it by `attune-ray resume {begun.run_id}`"
+        )
     if begun.given != given:
         raise UsageError(f"run {begun.run_id} has other parameters: take another id")
 
@@ -128,14 +131,11 @@ def tell_again(
 
 def retold(runs: Runs, plan: Plan, history: History, *, until: str | None = None) -> KeptRun:
     """The same, by those that would have run it."""
+    if history.ended is not None and plan.output.keys() <= history.ended.result.keys():
+        plan = replace(plan, output={})  # no need to read all results for what is kept as well
     shell = runs.recalled(plan, history.begun)
     own = [fact for fact in history.facts if fact.run_id == history.begun.run_id]
-    try:
-        orders = replay(shell, own)
-    except StateError:  # its results are lost: what it gave back is kept all the same
-        if history.ended is None or not plan.output:
-            raise
-        return retold(runs, replace(plan, output={}), history)
+    orders = replay(shell, own)
     _stand(shell, runs)
     last_at = until or (own[-1].at if own else history.begun.at)
     _take_times(shell, own, last_at)

@@ -60,10 +60,11 @@ async def _end(kept: "KeptRuns", run_id: str) -> str:
     """Record that a run which nobody has is cancelled."""
     from attune_ray.bootstrap.kept import cancel as end  # noqa: PLC0415
     from attune_ray.bootstrap.state import open_state  # noqa: PLC0415
+    from attune_ray.cli.telling import NOTHING, given_of, settings_of  # noqa: PLC0415
 
     begun = kept.archive.begun(run_id)
-    opened = open_state(kept.settings_of(begun))
+    opened = open_state(settings_of(kept, begun))
     try:
-        return str((await end(opened, run_id, kept.given_or_nothing(begun))).status)
+        return str((await end(opened, run_id, given_of(begun) or NOTHING)).status)
     finally:
         await opened.journal.close()

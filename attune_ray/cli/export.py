@@ -24,16 +24,17 @@ def export(  # the signature is the usage
     """Write all of a run as one JSON document."""
     from attune_ray.cli.document import document, written  # noqa: PLC0415  imports the engine: not for `validate`
     from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415
+    from attune_ray.cli.telling import told  # noqa: PLC0415
 
     kept = KeptRuns(kept_settings(state, results), state)
     line = kept.line(run)
-    told, knows_secrets = kept.told(run, keystore=keystore)
+    found, knows_secrets = told(kept, run, keystore=keystore)
     if not (knows_secrets or with_secrets):
         raise UsageError(
             f"the secrets of run {run} cannot be masked: its keystore, packs or configuration have changed or are "
             f"gone; name its keystore with --keystore, or write secrets as they are with --with-secrets"
         )
-    parts = document(told, line.status, with_secrets=with_secrets)
+    parts = document(found, line.status, with_secrets=with_secrets)
     if output is None:
         for part in parts:
             sys.stdout.buffer.write(part)

@@ -1,33 +1,24 @@
-"""The runs that are kept, as the verbs ask for them."""
+"""The runs that are kept, as the verbs ask for them; what tells a run whole is in ``telling``."""
 
+import datetime as dt
 import os
 import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attune_ray.actions import Catalog
-from attune_ray.bootstrap import SystemClock, open_results
-from attune_ray.bootstrap.given import Given, gather
-from attune_ray.bootstrap.kept import KeptRun, digest_of, tell_again
-from attune_ray.cli.launch import Launch
-from attune_ray.coordinator.replay import age_s
-from attune_ray.errors import UsageError, WorkflowError
-from attune_ray.records import RunBegun
+from attune_ray.errors import UsageError
 from attune_ray.settings import StateSettings
 from attune_ray.store.standing import INTERRUPTED
-from attune_ray.values.keeping import ResultStore
-from attune_ray.values.secrets import NO_SECRETS
 from attune_ray.values.words import did_you_mean
 
 if TYPE_CHECKING:
     from attune_ray.store.archive import Archive, RunLine
 
-__all__ = ["KeptRuns", "is_live", "now", "seconds_of"]
+__all__ = ["KeptRuns", "is_live", "seconds_of"]
 
 _DEFAULT = StateSettings().url
 _MOST_COMPARED = 1_000
-_MOST_FAILED_ITEMS = 1_000
 
 
 def is_live(line: "RunLine") -> bool:
@@ -39,30 +30,8 @@ def seconds_of(line: "RunLine") -> float | None:
     """Seconds from a run's begin to its end, or to now where it is live; None: it was interrupted, at some moment."""
     if line.status == INTERRUPTED:
         return None
-    return age_s(line.begun_at, line.ended_at or now())
-
-
-def _knows_secrets(begun: RunBegun, given: Given) -> bool:
-    """Whether keystore, configuration and the schema of the parameters are those that the run had."""
-    reference, digest = begun.launch.get("reference"), begun.launch.get("secrets")
-    return (reference is None or reference in given.workflows) and (digest is None or digest == digest_of(given))
-
-
-def _nothing_given() -> Given:
-    """As of an engine that is given nothing: not even the environment's keystore."""
-    return Given(
-        catalog=Catalog(finds_installed=False),
-        workflows={},
-        config=None,
-        configs={},
-        config_secrets=NO_SECRETS,
-        keystore={},
-    )
-
-
-def now() -> str:
-    """UTC, ISO 8601."""
-    return SystemClock().now()
+    end = dt.datetime.now(dt.UTC) if line.ended_at is None else dt.datetime.fromisoformat(line.ended_at)
+    return max(0.0, (end - dt.datetime.fromisoformat(line.begun_at)).total_seconds())
 
 
 class KeptRuns:
@@ -80,7 +49,7 @@ class KeptRuns:
     @cached_property
     def archive(self) -> "Archive":
         """What is kept of them."""
-        from attune_ray.store.archive import Archive  # noqa: PLC0415  0.3 s, when something is looked at
+        from attune_ray.store.archive import Archive  # noqa: PLC0415  0.2 s, when something is looked at
 
         folder = Path(".attune") if "://" in self.settings.url else Path(self.settings.url)
         return Archive(self.settings.url, silence_s=self.settings.silence_s, folder=folder)
@@ -103,53 +72,6 @@ class KeptRuns:
             return self.archive.run(run_id)
         except UsageError:
             return None
-
-    def settings_of(self, begun: RunBegun) -> StateSettings:
-        """Where a run and its results are kept. Raises UsageError: where its results are must be said."""
-        return self.settings if "folder" not in begun.launch else Launch.of(begun).state(self.settings, begun.run_id)
-
-    def results_of(self, begun: RunBegun) -> ResultStore:
-        """The store of a run's results. Errors: as of ``settings_of``."""
-        return open_results(self.settings_of(begun))
-
-    def told(
-        self, run_id: str, *, keystore: str | None = None, max_failed_items: int = _MOST_FAILED_ITEMS
-    ) -> tuple[KeptRun, bool]:
-        """All of a run as it stands, and whether all of its secrets are known here.
-
-        Raises:
-            UsageError: there is none of that id.
-            StateError: it cannot be read.
-        """
-        line = self.line(run_id)
-        history = self.archive.history(run_id)
-        begun = history.begun
-        given = self.given(begun, keystore=keystore)
-        kept = tell_again(
-            history,
-            _nothing_given() if given is None else given,
-            self.results_of(begun),
-            until=now() if is_live(line) else None,
-            max_failed_items=max_failed_items,
-        )
-        return kept, not begun.is_secret or (given is not None and _knows_secrets(begun, given))
-
-    def given(self, begun: RunBegun, *, keystore: str | None = None) -> Given | None:
-        """Packs, configuration and keystore of a run, without its actions; None: they are not there any more."""
-        launch = Launch.of(begun) if "folder" in begun.launch else Launch()
-        try:
-            return gather((), {}, launch.packs, launch.config, keystore or launch.keystore)
-        except (UsageError, WorkflowError, OSError):
-            return None
-
-    def given_or_nothing(self, begun: RunBegun) -> Given:
-        """The same, or nothing where that is not there."""
-        return self.given(begun) or _nothing_given()
-
-    @property
-    def default_results(self) -> ResultStore:
-        """Where results are unless their run says otherwise."""
-        return open_results(self.settings)
 
     def how(self, verb: str, *words: str) -> str:
         """The command that does something with these runs."""

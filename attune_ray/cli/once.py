@@ -9,6 +9,7 @@ from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.kept import KeptRuns, is_live
 from attune_ray.cli.printing import Printer
 from attune_ray.cli.session import Session
+from attune_ray.cli.telling import settings_of, told
 from attune_ray.cli.view import Silent
 from attune_ray.errors import StateError, UsageError
 from attune_ray.model import Workflow
@@ -44,7 +45,7 @@ def run_once(
     begun = kept.archive.begun(run_id)
     is_same = isinstance(workflow, str) and begun.launch.get("reference") == workflow
     check_same(begun, workflow.text if isinstance(workflow, Workflow) else begun.text if is_same else "", given)
-    session.state = kept.settings_of(begun)
+    session.state = settings_of(kept, begun)
     return _again(kept, run_id, session.printer, lambda: session.resume(run_id, begun.title))
 
 
@@ -83,10 +84,10 @@ def _again(kept: KeptRuns, run_id: str, printer: Printer, go_on: Callable[[], Ex
 
 def given_back(kept: KeptRuns, run_id: str, printer: Printer) -> ExitCode:
     """Print what a run that has ended came to, as if it just had."""
-    told, knows_secrets = kept.told(run_id)
-    result, ended = told.result, told.history.ended
+    found, knows_secrets = told(kept, run_id)
+    result, ended = found.result, found.history.ended
     view = Silent()
-    view.say(run_line(run_id, told.history.begun.title))
+    view.say(run_line(run_id, found.history.begun.title))
     if ended is not None:
         view.say(f"run {run_id} has ended, at {ended.at[:19].replace('T', ' ')} UTC; this is what it came to")
         result.output = {name: value for name, value in ended.shown.items() if name in result.output}

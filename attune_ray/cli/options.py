@@ -1,6 +1,7 @@
 """Options that several verbs have, and what they mean."""
 
 import enum
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -29,12 +30,22 @@ __all__ = [
 ]
 
 
+_ID = r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}"
+
+
 class Durability(enum.StrEnum):
     """How safe what is kept of a run is when the run goes on."""
 
     STRICT = "strict"
     RELAXED = "relaxed"
     OFF = "off"
+
+
+def _checked_id(run_id: str | None) -> str | None:
+    """An id that can be typed, and that is no child's."""
+    if run_id is not None and not re.fullmatch(_ID, run_id):
+        raise UsageError(f"--run-id {run_id}: an id begins with a letter or digit; up to 99 of these and ._:@- follow")
+    return run_id
 
 
 DEFAULT_STATE = StateSettings().url
@@ -50,7 +61,10 @@ Results = Annotated[
     str | None,
     typer.Option(metavar="FOLDER_OR_URL", help="Where results are kept, as s3://…; without it beside the runs."),
 ]
-RunId = Annotated[str | None, typer.Option(metavar="ID", help="The run's id; a known one is not run twice.")]
+RunId = Annotated[
+    str | None,
+    typer.Option(metavar="ID", callback=_checked_id, help="The run's id; a known one is not run twice."),
+]
 Address = Annotated[
     str | None, typer.Option(help="A running Ray cluster: auto, or host:port; without it one is started.")
 ]

@@ -7,6 +7,7 @@ from attune_ray.cli.kept import KeptRuns
 from attune_ray.cli.launch import Launch
 from attune_ray.cli.printing import Printer
 from attune_ray.cli.session import Session
+from attune_ray.cli.telling import settings_of
 from attune_ray.records import RunBegun
 from attune_ray.settings import RaySettings
 
@@ -34,7 +35,7 @@ def remade(
     session = Session(
         launch=launch,
         printer=printer,
-        state=kept.settings_of(begun),
+        state=settings_of(kept, begun),
         memray=memray and memray.absolute(),
         how=kept.how,
     )

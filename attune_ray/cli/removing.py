@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from attune_ray.bootstrap import open_results
 from attune_ray.cli.kept import KeptRuns
+from attune_ray.cli.telling import settings_of
 from attune_ray.errors import StateError, UsageError
 from attune_ray.store.results import FileResults
 from attune_ray.values.keeping import ResultStore, folder_of_run
@@ -32,6 +34,6 @@ def remove(kept: KeptRuns, at: str, *, dry_run: bool) -> Iterator[int | str]:
 def _results_of(kept: KeptRuns, run_id: str) -> ResultStore:
     """Where its results are. Raises UsageError: that must be said."""
     try:
-        return kept.results_of(kept.archive.begun(run_id))
+        return open_results(settings_of(kept, kept.archive.begun(run_id)))
     except StateError:  # its beginning is sealed, and the key is gone: its results are where all are
-        return kept.default_results
+        return open_results(kept.settings)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from attune_ray.bootstrap.kept import KeptRun
 from attune_ray.cli import report
 from attune_ray.cli.kept import KeptRuns, is_live, seconds_of
+from attune_ray.cli.telling import told
 from attune_ray.coordinator import TaskResult
 from attune_ray.engine import RunStatus, TaskStatus
 from attune_ray.errors import StateError
@@ -44,9 +45,9 @@ class Standing:
 
     @classmethod
     def of(cls, runs: KeptRuns, run_id: str, *, keystore: str | None, most_failed: int) -> Self:
-        """Look at a run. Errors: as of ``KeptRuns.told``."""
+        """Look at a run. Errors: as of ``told``."""
         line = runs.line(run_id)
-        kept, knows_secrets = runs.told(run_id, keystore=keystore, max_failed_items=most_failed)
+        kept, knows_secrets = told(runs, run_id, keystore=keystore, max_failed_items=most_failed)
         next_step = ""
         if line.status == INTERRUPTED:
             next_step = f"nobody runs it; `{runs.how('resume', run_id)}` goes on with it"
