@@ -225,14 +225,15 @@ def test_a_terminal_shows_a_bar_for_a_fan_out(folder: Path) -> None:
         "tasks: [{name: wait, action: core.sleep, with_items: '{{ range(4) }}', concurrency: 2, input: {seconds: 1}}]\n"
     )
     ours, theirs = pty.openpty()
-    command = CommandLine(("run", "bar.yaml", "--json"), folder, {"TERM": "xterm", "COLUMNS": "120"}, stderr=theirs)
+    arguments = ("run", "bar.yaml", "--json", "--run-id", "bar1")
+    command = CommandLine(arguments, folder, {"TERM": "xterm", "COLUMNS": "120"}, stderr=theirs)
     os.close(theirs)
 
     shown = read_to_end(ours)
     code, out, _ = command.end()
 
     assert (code, json.loads(out)) == (0, {"succeeded": True})
-    assert "[bold]fan" in shown
+    assert shown.startswith("run bar1: [bold]fan")
     assert "━━━━" in shown
     assert "2 of 4 items, " in shown
     assert "items/s" in shown

@@ -278,3 +278,48 @@ def test_a_killed_run_on_ray_goes_on(desk: Desk) -> None:
     assert code == 0, err
     assert orjson.loads(out)["all"] == ALL
     assert desk.effects == ONCE
+
+
+PACK = {
+    "pack.yaml": (
+        "ref: tools\nversion: 1.0.0\nconfig: {greeting: Hello}\n"
+        "conf_schema: {greeting: {type: string}, token: {type: string, secret: true, default: hunter22}}\n"
+    ),
+    "actions/greet.yaml": (
+        "name: greet\nworkflow_file: workflows/greet.workflow.yaml\n"
+        "parameters: {who: {type: string}, pin: {type: string, secret: true, default: open-sesame}}\n"
+    ),
+    "actions/workflows/greet.workflow.yaml": (
+        "tasks:\n"
+        "  - {name: sure, action: core.ask, input: {prompt: 'sure?'}, next: [{do: say}]}\n"
+        "  - name: say\n    action: core.echo\n"
+        "    input: {message: '{{ config.greeting }} {{ parameters.who }} {{ parameters.pin }} {{ config.token }}'}\n"
+        "output_map: {said: '{{ task.say.stdout }}'}\n"
+    ),
+}
+
+
+def test_a_workflow_of_a_pack_goes_on_as_it_was(desk: Desk) -> None:
+    """By the pack that it is in, whose file may have changed; where the pack is gone its secrets are not shown."""
+    for name, text in PACK.items():
+        (desk.folder / "tools" / name).parent.mkdir(parents=True, exist_ok=True)
+        (desk.folder / "tools" / name).write_text(text)
+    (desk.folder / "other").mkdir()
+    started = ("run", "tools.greet", "--pack", "tools", "-p", "who=Ada", "--run-id", "r1")
+    command = desk.start(*started)
+    command.wait_for("sure?")
+    command.process.kill()
+    command.end()
+    workflow = desk.folder / "tools" / "actions" / "workflows" / "greet.workflow.yaml"
+    workflow.write_text(workflow.read_text().replace("core.echo", "core.noop"))
+    assert desk.call("answer", "r1", "yes")[0] == 0
+
+    code, out, err = desk.call("resume", "r1", "--json", folder=desk.folder / "other")
+
+    assert code == 0, err
+    assert orjson.loads(out) == {"said": "Hello Ada *** ***", "succeeded": True}
+    assert f"{workflow} has changed since run r1 was started" in err
+    assert desk.call(*started, "--json")[1] == out
+    (desk.folder / "tools" / "pack.yaml").unlink()
+    assert "hunter22" not in desk.call("show", "r1", "--json")[1]
+    assert "the secrets of run r1 cannot be masked" in desk.call("export", "r1")[2]

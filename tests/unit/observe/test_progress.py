@@ -5,6 +5,7 @@ from engine_driver import Driver
 
 from attune_ray.engine import CancelRequested, RunStarted, SubmitChunk, TaskRunId, TaskStatus
 from attune_ray.observe.progress import Progress, TaskProgress
+from attune_ray.plan import Shape
 from attune_ray.ports import RunView
 
 TWO = """
@@ -100,3 +101,26 @@ def test_other_runs_are_not_looked_at(run: Watched) -> None:
     run.progress.saw("another", RunStarted())
 
     assert run.seen == []
+
+
+def test_what_another_coordinator_has_done_does_not_count_for_the_rate(run: Watched) -> None:
+    """A run that is gone on with shows at once how far it is, and tells how fast it is from then on."""
+    run.driver.run_plain("get", 0)
+    run.driver.prepare("check", 1_000, Shape(lanes=2))
+    order = run.driver.take(SubmitChunk)
+    assert isinstance(order, SubmitChunk)
+    run.driver.tell(run.driver.done(order, failed=0))
+    heir = Progress(clock=lambda: run.now_s)
+    heir.started(RunView("r", run.driver.state.plan, run.driver.state))
+    task = heir.live[TaskRunId("check", 1)]
+    assert (task.n_items, task.rate(run.now_s)) == (1_000, None)
+    n_before = task.n_done
+    assert n_before > 0
+
+    order = run.driver.take(SubmitChunk)
+    assert isinstance(order, SubmitChunk)
+    run.driver.tell(run.driver.done(order, failed=0))
+    run.now_s += 2
+    heir.saw("r", run.driver.state.story[-1])
+
+    assert task.rate(run.now_s) == (task.n_done - n_before) / 2
