@@ -12,12 +12,12 @@ from attune_ray.observe.text import clipped, table
 if TYPE_CHECKING:
     from attune_ray.store.archive import RunLine
 
-__all__ = ["Standing", "runs"]
+__all__ = ["runs"]
 
 _TITLE_WIDTH = 40
 
 
-class Standing(enum.StrEnum):
+class _Status(enum.StrEnum):
     """How a run stands, as listings say it."""
 
     RUNNING = "running"
@@ -31,7 +31,7 @@ class Standing(enum.StrEnum):
 
 def runs(
     *,
-    status: Annotated[list[Standing] | None, typer.Option(help="Only runs that stand like this.")] = None,
+    status: Annotated[list[_Status] | None, typer.Option(help="Only runs that stand like this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="As many at the most.")] = 50,
     before: Annotated[str | None, typer.Option(metavar="RUN", help="Only runs listed behind this one.")] = None,
     state: State = DEFAULT_STATE,

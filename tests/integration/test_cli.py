@@ -210,6 +210,19 @@ def test_validate_starts_without_what_only_runs_need(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_help_lists_the_verbs_in_the_order_of_their_use(folder: Path) -> None:
+    """Each with one whole sentence."""
+    code, out, _ = call(folder, "--help")
+    listed = [line.split(maxsplit=1) for line in out.partition("Commands:\n")[2].splitlines()]
+
+    assert code == 0
+    assert [verb for verb, _ in listed] == [
+        *("run", "resume", "rerun", "runs", "show", "pause", "cancel", "answer", "export", "gc"),
+        *("validate", "schema", "memory"),
+    ]
+    assert [told for _, told in listed if not told.endswith(".") or told.endswith("...")] == []
+
+
 def test_the_version_is_printed(folder: Path) -> None:
     """As the package has it."""
     code, out, _ = call(folder, "--version")

@@ -123,6 +123,28 @@ async def test_runs_are_removed_with_all_that_is_theirs(store: SqlStore) -> None
     assert len(store.archive.questions()) == 1
 
 
+async def test_a_beginning_is_read_without_its_facts(store: SqlStore) -> None:
+    """By whoever wants to know how a run was started; sealed ones too."""
+    journal = await store.coordinator()
+    first = begun("r1", rerun_of="r0", launch={"folder": "/tmp"}, given={"pin": "hunter22"}, is_secret=True)  # noqa: S108
+    await journal.write([first, fact(run_id="r1")])
+
+    assert store.archive.begun("r1") == first
+    with pytest.raises(UsageError, match="there is no run r9"):
+        store.archive.begun("r9")
+
+
+async def test_what_a_staying_run_has_repeated_is_not_to_be_removed(store: SqlStore) -> None:
+    """Nor what that one has repeated; when the last of them goes, all may."""
+    journal = await store.coordinator()
+    for number, (run_id, old) in enumerate([("a", None), ("b", "a"), ("c", "b"), ("alone", None)]):
+        await journal.write([begun(run_id, rerun_of=old), ended(run_id, at=moment(number))])
+
+    assert store.archive.ended_before(moment(2)) == []
+    assert store.archive.ended_before(moment(3)) == ["a", "b", "c"]
+    assert store.archive.ended_before(moment(4)) == ["a", "b", "c", "alone"]
+
+
 def test_where_nothing_was_kept_nothing_is_made(tmp_path: Path) -> None:
     """Looking is free."""
     archive = Archive(str(tmp_path / "state"))
