@@ -13,7 +13,7 @@ from attune_ray.cli.telling import settings_of, told
 from attune_ray.cli.view import Silent
 from attune_ray.errors import StateError, UsageError
 from attune_ray.model import Workflow
-from attune_ray.observe.text import harmless, run_line
+from attune_ray.observe.text import harmless, moment, run_line
 from attune_ray.records import RunBegun
 from attune_ray.store.standing import INTERRUPTED
 
@@ -89,7 +89,7 @@ def given_back(kept: KeptRuns, run_id: str, printer: Printer) -> ExitCode:
     view = Silent()
     view.say(run_line(run_id, found.history.begun.title))
     if ended is not None:
-        view.say(f"run {run_id} has ended, at {ended.at[:19].replace('T', ' ')} UTC; this is what it came to")
+        view.say(f"run {run_id} has ended, at {moment(ended.at)}; this is what it came to")
         result.output = {name: value for name, value in ended.shown.items() if name in result.output}
         result.result = dict(ended.shown)
     return printer.result(result, view, hides_items=not knows_secrets)

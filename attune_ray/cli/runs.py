@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from attune_ray.cli.options import DEFAULT_STATE, AsJson, State, kept_settings
-from attune_ray.observe.text import clipped, table
+from attune_ray.observe.text import clipped, moment, table
 
 if TYPE_CHECKING:
     from attune_ray.store.archive import RunLine
@@ -50,7 +50,7 @@ def runs(
         typer.echo(json.dumps(list(map(_told, listed)), indent=2))
         return
     if listed:
-        titles = ("run", "title", "status", "begun (UTC)", "rerun of", "seconds")
+        titles = ("run", "title", "status", "begun", "rerun of", "seconds")
         typer.echo(table(titles, list(map(_row, listed)), left=5))
     else:
         typer.echo("no run is kept" if not (wanted or before) else "there are no more such runs", err=True)
@@ -74,7 +74,7 @@ def _told(line: "RunLine") -> dict[str, Any]:
 
 
 def _row(line: "RunLine") -> tuple[str, ...]:
-    begun, taken_s = line.begun_at[:19].replace("T", " "), _seconds(line)
+    begun, taken_s = moment(line.begun_at), _seconds(line)
     shown = "" if taken_s is None else f"{taken_s:,.1f}"
     return (line.id, clipped(line.title, _TITLE_WIDTH), line.status, begun, line.rerun_of or "", shown)
 

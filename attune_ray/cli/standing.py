@@ -12,12 +12,12 @@ from attune_ray.cli.telling import told
 from attune_ray.coordinator import TaskResult
 from attune_ray.engine import RunStatus, TaskStatus
 from attune_ray.errors import StateError
-from attune_ray.observe.text import harmless, question, run_line, seconds, table
+from attune_ray.observe.text import harmless, moment, question, run_line, seconds, table
 from attune_ray.records import Asked
 from attune_ray.store.standing import INTERRUPTED
 from attune_ray.values.secrets import MASK
 
-__all__ = ["Standing", "moment", "task_to_json", "to_json", "to_text"]
+__all__ = ["Standing", "task_to_json", "to_json", "to_text"]
 
 _ENDED_BADLY = {TaskStatus.FAILED, TaskStatus.TIMEOUT}
 
@@ -63,11 +63,6 @@ class Standing:
             how_to_answer=runs.how("answer", run_id),
             most_failed=most_failed,
         )
-
-
-def moment(at: str) -> str:
-    """A moment as people read it."""
-    return f"{at[:19].replace('T', ' ')} UTC"
 
 
 def to_text(standing: Standing) -> Iterator[str]:

@@ -6,7 +6,18 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["byte_count", "cell_width", "clipped", "harmless", "question", "run_line", "seconds", "short", "table"]
+__all__ = [
+    "byte_count",
+    "cell_width",
+    "clipped",
+    "harmless",
+    "moment",
+    "question",
+    "run_line",
+    "seconds",
+    "short",
+    "table",
+]
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # control characters: colours, cursor moves, the bell, titles
@@ -58,6 +69,15 @@ def seconds(duration_s: float) -> str:
     minutes, rest_s = divmod(round(duration_s), 60)
     hours, rest_min = divmod(minutes, 60)
     return f"{hours} h {rest_min:02} min" if hours else f"{minutes} min {rest_s:02} s"
+
+
+def moment(at: str) -> str:
+    """A moment of UTC, ISO 8601, as people read it.
+
+    >>> moment("2026-11-21T01:30:54.123456Z")
+    '2026-11-21 01:30:54 UTC'
+    """
+    return f"{at[:19].replace('T', ' ')} UTC"
 
 
 def byte_count(n_bytes: float) -> str:
