@@ -163,10 +163,10 @@ class RayExecutor(KeepsResults):
             node for node in await self.cluster.nodes() if node["Alive"] and node["NodeID"] != _remote().node_id()
         ]
         if others:
-            name = f"shared/{secrets.token_hex(8)}"
-            keeping.results.write(name, b"shared")
-            answers = [await _on(_remote().sees, node["NodeID"]).remote(keeping, name) for node in others]
-            keeping.results.remove("shared")
+            folder = f"shared-{secrets.token_hex(8)}"  # its own: tasks are opened at the same time
+            keeping.results.write(f"{folder}/probe", b"shared")
+            answers = [await _on(_remote().sees, node["NodeID"]).remote(keeping, f"{folder}/probe") for node in others]
+            keeping.results.remove(folder)
             if not all(answers):
                 where = ", ".join(
                     node["NodeManagerAddress"] for node, sees in zip(others, answers, strict=True) if not sees

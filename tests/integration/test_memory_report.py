@@ -130,18 +130,7 @@ def test_each_node_keeps_the_recordings_of_its_workers_and_the_report_says_where
         for zone in ("a", "b")
     ]
     (tmp_path / "both.yaml").write_text(json.dumps({"tasks": tasks}))
-    not_kept = ("--durability", "off")  # the nodes share no folder for results
-    arguments = (
-        "run",
-        "both.yaml",
-        "--actions",
-        "acts.py",
-        "--address",
-        two_nodes.address,
-        "--memray",
-        "memory",
-        *not_kept,
-    )
+    arguments = ("run", "both.yaml", "--actions", "acts.py", "--address", two_nodes.address, "--memray", "memory")
 
     code, out, err = CommandLine(arguments, tmp_path, two_nodes.environment).end()
 

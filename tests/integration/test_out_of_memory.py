@@ -68,4 +68,6 @@ def test_an_item_that_takes_more_memory_than_there_is_fails_alone(tmp_path: Path
     error = "its worker process was killed because the machine ran out of memory"
     assert found["failed"] == [{"index": 5, "item": 5, "error": error}]
     assert found["results"] == [None if x == 5 else x for x in range(40)]
-    assert Counter(ran.read_text().split()) == {str(x): 3 if x == 5 else 1 for x in range(40)}
+    tries = Counter(ran.read_text().split())
+    assert 1 <= tries.pop("5") <= 3  # a new worker may be killed before it begins: the memory is freed a moment late
+    assert tries == {str(x): 1 for x in range(40) if x != 5}
