@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from attune_ray import Engine
 from attune_ray.actions import Catalog, sources_of
@@ -44,7 +45,7 @@ def measure(*, quick: bool) -> list[Figure]:
     """All sizes in turn, several rounds, so that a noisy moment does not fall on one of them alone."""
     n_rounds = 5 if quick else 15
     for_item, submit = asyncio.run(_measure(n_rounds, per_round=4 if quick else 8))
-    coordinator = _coordinator_ns(repeats=3 if quick else 7)
+    coordinator, bare, ratios = _coordinator_ns(repeats=3 if quick else 7)
     figures = [
         *(Figure(name=f"{n} results/for_item", unit="ns", samples=samples) for n, samples in for_item.items()),
         *(Figure(name=f"{n} results/submit and report", unit="µs", samples=samples) for n, samples in submit.items()),
@@ -52,14 +53,23 @@ def measure(*, quick: bool) -> list[Figure]:
             Figure(name=f"{n_bytes // 1000} kB/coordinator per item", unit="ns", samples=samples)
             for n_bytes, samples in coordinator.items()
         ),
+        Figure(name="bare Ray/three tasks per item", unit="ns", samples=bare, is_peer=True),
+        Figure(name="coordinator/of three bare tasks", unit="×", samples=ratios),
     ]
     table(["context: results of 10 KB; coordinator CPU", ""], [[figure.name, text_of(figure)] for figure in figures])
     return figures
 
 
-def _coordinator_ns(repeats: int) -> dict[int, list[float]]:
-    """Bytes of context → CPU time of the coordinator per item, of a fan-out of 10,000."""
+def _coordinator_ns(repeats: int) -> tuple[dict[int, list[float]], list[float], list[float]]:
+    """CPU time of the coordinator's thread per item, of a fan-out of 10,000.
+
+    Returns:
+        It by bytes of context; that of Ray's own part, in turn with it: three tasks of the same kind, sent and
+        answered, with nothing around them; and the ratio of the two in each round.
+    """
     found: dict[int, list[float]] = {n_bytes: [] for n_bytes in CONTEXT_BYTES}
+    bare: list[float] = []
+    remote = _remote_functions()
     with Engine(actions=[cases], settings=Settings(ray=RaySettings(num_cpus=2))) as engine:
         for repeat in range(repeats + 1):
             for n_bytes, samples in found.items():
@@ -67,7 +77,47 @@ def _coordinator_ns(repeats: int) -> dict[int, list[float]]:
                 result = engine.run(cases.FAN_OUT, {"n_items": COORDINATOR_ITEMS, "n_entries": entries})
                 if repeat:  # the first round warms up
                     samples.append(result.task("check").stats.coordinator_s / COORDINATOR_ITEMS * 1e9)
-    return found
+            bare_s = asyncio.run(_bare_tasks(*remote))
+            if repeat:
+                bare.append(bare_s / COORDINATOR_ITEMS * 1e9)
+    rounds = zip(*found.values(), bare, strict=True)
+    return found, bare, [statistics.median(ours) / theirs for *ours, theirs in rounds]
+
+
+def _remote_functions() -> tuple[Any, Any]:
+    import ray  # noqa: PLC0415
+
+    options = {"max_retries": 0, "enable_task_events": False}
+    return ray.remote(num_returns=3, **options)(_make), ray.remote(num_returns=2, **options)(_perform)
+
+
+async def _bare_tasks(make: Any, perform: Any) -> float:
+    """CPU seconds of this thread for one task, then two at once: as the items and the chunks of a fan-out."""
+    began = time.thread_time()
+    answer, items, spec = make.remote()
+    await answer
+    told = b'[[0, 5000], null, 1, 1, 0.15, 0, "chunk"]'
+    answers = [perform.remote(spec, items, told)[0] for _ in range(2)]
+    await asyncio.gather(*map(_awaited, answers))
+    return time.thread_time() - began
+
+
+async def _awaited(ref: Any) -> Any:
+    return await ref
+
+
+def _make() -> tuple[bytes, Any, dict[str, int]]:
+    import numpy as np  # noqa: PLC0415  on a worker
+
+    time.sleep(0.006)  # what making and running the items takes: the coordinator sleeps meanwhile
+    return b"x" * 60, np.zeros(400_000, dtype=np.uint8), {"a": 1}
+
+
+def _perform(spec: Any, items: Any, told: bytes) -> tuple[bytes, Any]:  # noqa: ARG001  they travel as those of a chunk
+    import numpy as np  # noqa: PLC0415
+
+    time.sleep(0.02)
+    return b"x" * 200, np.zeros(200_000, dtype=np.uint8)
 
 
 async def _measure(n_rounds: int, per_round: int) -> tuple[dict[int, list[float]], dict[int, list[float]]]:

@@ -24,6 +24,12 @@ ROWS = (
     ("a chunk sent and reported, CPU, 500 results", "context", "500 results/submit and report", "flat"),
     ("coordinator CPU per item of 10,000, no context", "context", "0 kB/coordinator per item", "< 211 ns"),
     ("coordinator CPU per item of 10,000, 5 MB", "context", "5000 kB/coordinator per item", "the same ± 20 %"),
+    (
+        "… of three bare Ray tasks, sent and answered in the same rounds",
+        "context",
+        "coordinator/of three bare tasks",
+        "",
+    ),
     ("coordinator heap, 10 items, 1 MB", "memory", "attune/1 MB context/10 items", "flat"),
     ("coordinator heap, 100,000 items, 1 MB", "memory", "attune/1 MB context/100000 items", "flat"),
     ("1,000 tasks that end at once", "completion", "1000 tasks end at once", ""),
