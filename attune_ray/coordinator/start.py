@@ -139,6 +139,7 @@ class Runs:
         """Run what was asked for, and hear what others ask of it meanwhile; its end is kept when it is told."""
         if self.inbox is not None and self._listening is None:
             self._listening = asyncio.create_task(self._listen(self.inbox))
+            self._listening.add_done_callback(_tell_fault)
         try:
             result = (await self._run(plan, context)).result
             if self.world.journal is not None:
@@ -331,6 +332,12 @@ def _below(parent: Coordinator | None, child: Coordinator) -> Iterator[None]:
 def _ask(run: Coordinator, request: Request) -> None:
     with suppress(RuntimeError):  # its loop has been closed since we looked: the run has ended
         run.loop.call_soon_threadsafe(run.ask, request)
+
+
+def _tell_fault(listening: "asyncio.Task[None]") -> None:
+    """A bug of ours must not go unseen; the runs do not need what it would have heard."""
+    if not listening.cancelled() and (error := listening.exception()) is not None:
+        _log.error("this coordinator hears nothing more of other processes", exc_info=error)
 
 
 def _begun(workflow: Workflow, context: RunContext, launch: Mapping[str, Any]) -> RunBegun:
