@@ -13,6 +13,7 @@ from benchmarks.figures import Figure, compare, load, save, text_of
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One figure of 100 µs, from 95 to 105, kept as ``before``."""
     monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    monkeypatch.setattr(figures, "loop_s", lambda: 1.0)
     save("before", "some", [time([95, 100, 105])], quick=False)
 
 
@@ -28,6 +29,18 @@ def time(samples: Sequence[float], **options: bool) -> Figure:
 def test_a_figure_is_worse_by_more_than_five_percent_and_both_spreads(samples: list[float], n_worse: int) -> None:
     """Here 10 %, and the spread of its own repeats; a single one counts as 10 % more."""
     assert compare("before", "some", [time(samples)]) == n_worse
+
+
+@pytest.mark.parametrize(("loop_s", "n_worse"), [(1.0, 1), (1.5, 0), (0.5, 1)])
+def test_a_machine_that_has_become_slower_is_no_fault_of_the_code(
+    monkeypatch: pytest.MonkeyPatch, loop_s: float, n_worse: int
+) -> None:
+    """As far as the loop beside it is slower, too; one that is faster excuses nothing, and bytes know no speed."""
+    save("bytes", "some", [Figure(name="size", unit="B", samples=[100.0] * 3)], quick=False)
+    monkeypatch.setattr(figures, "loop_s", lambda: loop_s)
+
+    assert compare("before", "some", [time([149, 150, 151])]) == n_worse
+    assert compare("bytes", "some", [Figure(name="size", unit="B", samples=[150.0] * 3)]) == 1
 
 
 def test_where_more_is_better_less_is_worse() -> None:
