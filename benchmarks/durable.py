@@ -24,7 +24,7 @@ __all__ = ["measure", "thousand_runs"]
 
 Level = Literal["off", "relaxed", "strict"]
 LEVELS: tuple[Level, ...] = ("off", "relaxed", "strict")
-N_ITEMS, N_FINISHED, N_RUNS = 10_000, 100_000, 1_000
+N_ITEMS, N_FINISHED, N_RUNS, N_LISTED = 10_000, 100_000, 1_000, 100_000
 N_ENTRIES = 100
 AT = "2026-01-01T00:00:00.000000Z"
 THREE_TASKS = """
@@ -52,6 +52,7 @@ def measure(*, quick: bool) -> list[Figure]:
     figures = [
         *_overhead(4 if quick else 12),
         *_resumed(2 if quick else 5),
+        *_listed(5 if quick else 20),
         *_commits(200 if quick else 1_000, repeats=2 if quick else 5),
         *_many_runs(1 if quick else 3),
     ]
@@ -111,6 +112,28 @@ def _resumed(n_rounds: int) -> list[Figure]:
             with Engine(actions=[cases], settings=settings) as second:
                 seconds.append(asyncio.run(_until_asked(second, second.recover("resumed"))))
     return [Figure(name=f"{N_FINISHED} finished items/time to go on", unit="s", samples=seconds)]
+
+
+def _listed(repeats: int) -> list[Figure]:
+    """The newest runs of many, as ``attune-ray runs`` reads them."""
+    from attune_ray.store.archive import Archive  # noqa: PLC0415
+    from attune_ray.store.sql_journal import SqlJournal  # noqa: PLC0415
+
+    async def fill(folder: str) -> None:
+        journal = SqlJournal(folder)
+        for start in range(0, N_LISTED, 10_000):
+            runs = (f"run-{number}" for number in range(start, start + 10_000))
+            await journal.write([RunBegun(run_id=run, at=AT, title="", source="", text="", given={}) for run in runs])
+        await journal.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(fill(folder))
+        archive, times = Archive(folder), []
+        for _ in range(repeats):
+            began = time.perf_counter()
+            archive.runs(limit=50)
+            times.append((time.perf_counter() - began) * 1e3)
+    return [Figure(name=f"the newest 50 of {N_LISTED} runs", unit="ms", samples=times)]
 
 
 async def _until_asked(engine: Engine, work: Awaitable[object]) -> float:

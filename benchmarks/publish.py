@@ -52,6 +52,7 @@ ROWS = (
         "100000 finished items/time to go on",
         "< 2 s",
     ),
+    ("the newest 50 of 100,000 runs are listed in", "durable", "the newest 50 of 100000 runs", "< 500 ms"),
     ("journal per chunk", "durable", "journal/bytes per chunk", ""),
     ("SQLite, facts of 1,000 runs at once", "durable", "SQLite/group commit", ""),
     ("… one commit for each", "durable", "SQLite/one commit per fact", ""),

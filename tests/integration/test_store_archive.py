@@ -1,6 +1,5 @@
 """What other processes see of runs and ask of them."""
 
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 from journals import SqlStore
 from records_made import asked, begun, done, ended, fact
-from sqlalchemy import insert
+from sqlalchemy import Engine, event, insert
 
 from attune_ray.engine import CancelRequested, PauseRequested, RunStatus
 from attune_ray.errors import UsageError
@@ -157,8 +156,8 @@ def test_where_nothing_was_kept_nothing_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_hundred_thousand_runs_are_listed_in_no_time(store: SqlStore) -> None:
-    """By whatever status, on whatever page: the database has an index for it."""
+async def test_many_runs_are_listed_by_an_index(store: SqlStore) -> None:
+    """By whatever status, on whatever page; how long it takes is measured by a benchmark."""
     statuses = ["completed"] * 98 + ["failed", "running"]
     rows: list[dict[str, Any]] = [
         {
@@ -178,11 +177,24 @@ async def test_a_hundred_thousand_runs_are_listed_in_no_time(store: SqlStore) ->
     engine = store.archive.database.open()
     with engine.begin() as connection:
         connection.execute(insert(runs), rows)
-    store.archive.runs()
+    seen: list[tuple[str, Any]] = []
+
+    def note(*told: Any) -> None:
+        seen.append((told[2], told[3]))
+
+    event.listen(Engine, "before_cursor_execute", note)
     for asked_for in ([], ["failed"], ["interrupted"], ["running"], ["cancelled"], ["completed", "failed"]):
         for before in (None, "r050000"):
-            start_s = time.perf_counter()
             listed = store.archive.runs(status=asked_for, limit=100, before=before)
-            took_s = time.perf_counter() - start_s
             assert len(listed) == (0 if asked_for in (["running"], ["cancelled"]) else 100)
-            assert took_s < 0.5, (asked_for, before)
+    event.remove(Engine, "before_cursor_execute", note)
+    if engine.dialect.name == "sqlite":  # PostgreSQL looks at what is in the tables before it takes an index
+        with engine.connect() as connection:
+            plans = [
+                row.detail
+                for statement, values in seen
+                if "FROM runs" in statement
+                for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            ]
+        assert len(plans) >= 12
+        assert [plan for plan in plans if plan.startswith("SCAN runs") and "INDEX" not in plan] == []
