@@ -29,6 +29,7 @@ JSON = st.recursive(
 st.register_type_strategy(TaskRunId, st.builds(TaskRunId, st.text(min_size=1), st.integers(1, 10**6)))
 st.register_type_strategy(Shape, st.builds(Shape, lanes=numbers, width=st.none() | numbers, target_s=st.floats(0, 1e6)))
 st.register_type_strategy(int, numbers)
+st.register_type_strategy(range, st.builds(range, numbers, numbers))
 st.register_type_strategy(float, st.floats(allow_nan=False))
 
 
