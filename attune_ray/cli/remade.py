@@ -1,20 +1,26 @@
 """A kept run's engine made again, as its launch tells."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import typer
+
+from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.kept import KeptRuns
 from attune_ray.cli.launch import Launch
 from attune_ray.cli.printing import Printer
+from attune_ray.cli.problems import render_all
+from attune_ray.cli.report import warnings
 from attune_ray.cli.session import Session
 from attune_ray.cli.telling import settings_of
+from attune_ray.errors import InvalidWorkflowError
 from attune_ray.records import RunBegun
 from attune_ray.settings import RaySettings
 
-__all__ = ["remade", "source_warnings"]
+__all__ = ["remade_for"]
 
 
-def remade(
+def _remade(
     kept: KeptRuns,
     begun: RunBegun,
     printer: Printer,
@@ -43,7 +49,35 @@ def remade(
     return session
 
 
-def source_warnings(begun: RunBegun) -> Iterator[str]:
+def remade_for(
+    work: Callable[[Session], ExitCode],
+    kept: KeptRuns,
+    begun: RunBegun,
+    printer: Printer,
+    *,
+    ray: RaySettings,
+    keystore: str | None,
+    memray: Path | None,
+) -> ExitCode:
+    """Do something with a session that has the engine of a kept run; what is odd in the workflow's file is told before, what is wrong after it.
+
+    Args:
+        ray, keystore: in place of those of then, where they say something.
+
+    Raises:
+        UsageError: the run was started otherwise, or its folder is gone; and what ``work`` raises.
+    """
+    for warning in warnings(_source_warnings(begun)):
+        typer.echo(warning, err=True)
+    session = _remade(kept, begun, printer, ray=ray, keystore=keystore, memray=memray)
+    try:
+        return work(session)
+    except InvalidWorkflowError as error:
+        typer.echo(render_all(error.problems, {begun.source: begun.text}), err=True)
+        return ExitCode.INVALID
+
+
+def _source_warnings(begun: RunBegun) -> Iterator[str]:
     """What is to be said where the workflow's file is not what it was."""
     if begun.source.startswith("<"):  # no file
         return

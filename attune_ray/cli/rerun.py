@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.options import (
     DEFAULT_STATE,
     Address,
@@ -22,8 +21,7 @@ from attune_ray.cli.options import (
     kept_settings,
     ray_settings,
 )
-from attune_ray.cli.problems import render_all
-from attune_ray.errors import InvalidWorkflowError, UsageError
+from attune_ray.errors import UsageError
 
 __all__ = ["rerun"]
 
@@ -60,18 +58,18 @@ def rerun(  # the signature is the usage
         from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415  imports the engine: not for `validate`
         from attune_ray.cli.once import rerun_once  # noqa: PLC0415
         from attune_ray.cli.printing import Printer  # noqa: PLC0415
-        from attune_ray.cli.remade import remade, source_warnings  # noqa: PLC0415
-        from attune_ray.cli.report import warnings  # noqa: PLC0415
+        from attune_ray.cli.remade import remade_for  # noqa: PLC0415
 
         kept, printer = KeptRuns(settings, state), Printer(out=out, as_json=as_json, quiet=quiet)
         kept.line(run)
         begun = kept.archive.begun(run)
-        for warning in warnings(source_warnings(begun)):
-            typer.echo(warning, err=True)
-        session = remade(kept, begun, printer, ray=ray, keystore=keystore, memray=memray)
-        try:
-            code = rerun_once(session, kept, begun, from_task=from_task, run_id=run_id)
-        except InvalidWorkflowError as error:
-            typer.echo(render_all(error.problems, {begun.source: begun.text}), err=True)
-            code = ExitCode.INVALID
+        code = remade_for(
+            lambda session: rerun_once(session, kept, begun, from_task=from_task, run_id=run_id),
+            kept,
+            begun,
+            printer,
+            ray=ray,
+            keystore=keystore,
+            memray=memray,
+        )
     raise typer.Exit(code)

@@ -5,7 +5,6 @@ import sys
 
 import typer
 
-from attune_ray.cli.exits import ExitCode
 from attune_ray.cli.options import (
     DEFAULT_STATE,
     Address,
@@ -20,8 +19,7 @@ from attune_ray.cli.options import (
     kept_settings,
     ray_settings,
 )
-from attune_ray.cli.problems import render_all
-from attune_ray.errors import InvalidWorkflowError, UsageError
+from attune_ray.errors import UsageError
 
 __all__ = ["resume"]
 
@@ -51,8 +49,7 @@ def resume(  # the signature is the usage
         from attune_ray.cli.kept import KeptRuns, is_live  # noqa: PLC0415  imports the engine: not for `validate`
         from attune_ray.cli.once import given_back  # noqa: PLC0415
         from attune_ray.cli.printing import Printer  # noqa: PLC0415
-        from attune_ray.cli.remade import remade, source_warnings  # noqa: PLC0415
-        from attune_ray.cli.report import warnings  # noqa: PLC0415
+        from attune_ray.cli.remade import remade_for  # noqa: PLC0415
         from attune_ray.engine import ResumeRequested, RunStatus  # noqa: PLC0415
 
         kept, printer = KeptRuns(settings, state), Printer(out=out, as_json=as_json, quiet=quiet)
@@ -66,12 +63,13 @@ def resume(  # the signature is the usage
         if is_live(line):
             raise UsageError(f"run {run} is {line.status}, there is nothing to resume: `{kept.how('show', run)}`")
         begun = kept.archive.begun(run)
-        for warning in warnings(source_warnings(begun)):
-            typer.echo(warning, err=True)
-        session = remade(kept, begun, printer, ray=ray, keystore=keystore, memray=memray)
-        try:
-            code = session.resume(run, begun.title)
-        except InvalidWorkflowError as error:
-            typer.echo(render_all(error.problems, {begun.source: begun.text}), err=True)
-            code = ExitCode.INVALID
+        code = remade_for(
+            lambda session: session.resume(run, begun.title),
+            kept,
+            begun,
+            printer,
+            ray=ray,
+            keystore=keystore,
+            memray=memray,
+        )
     raise typer.Exit(code)
