@@ -59,7 +59,7 @@ def remade_for(
     keystore: str | None,
     memray: Path | None,
 ) -> ExitCode:
-    """Do something with a session that has the engine of a kept run; what is odd in the workflow's file is told before, what is wrong after it.
+    """Do something with a session that has the engine of a kept run, and tell what is wrong with its workflow.
 
     Args:
         ray, keystore: in place of those of then, where they say something.
