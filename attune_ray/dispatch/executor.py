@@ -4,32 +4,29 @@ import asyncio
 import contextlib
 import secrets
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from typing import Any
 
 from attune_ray.actions import Catalog
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
 from attune_ray.dispatch.keeping import KeepsResults
+from attune_ray.dispatch.lengths import known_length
 from attune_ray.dispatch.orders import Held, order_of, prefix_of, program_of, shape_of
 from attune_ray.dispatch.placement import Asked, asked_of
 from attune_ray.dispatch.result_cache import ResultCache
+from attune_ray.dispatch.sending import answered, code, on_node, put, with_options
 from attune_ray.dispatch.worker.items import Items as HeldItems
 from attune_ray.dispatch.worker.known import Known
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.recording import RecordingOrder
 from attune_ray.dispatch.worker.stored import RayRows
-from attune_ray.errors import AttuneError, EngineError, PermanentError, StateError, UsageError, WorkerCrashedError
+from attune_ray.errors import AttuneError, PermanentError, StateError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
 from attune_ray.ports import ChunkReport, LostItems, TaskOrder
 from attune_ray.settings import RecordingSettings, Settings
 from attune_ray.values.keeping import Keeping
 
 __all__ = ["RayExecutor"]
-
-_CANCELLABLE_AFTER_S = 0.5
-"""Seconds after which a sent task may be cancelled: Ray 2.60 aborts the driver (``reference_counter.cc``, "Check
-failed: submitted_task_ref_count > 0") when it is told to cancel a task whose arguments it is still resolving."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,10 +36,27 @@ class _HeldOnRay(Held):
     Attributes:
         remote: the remote function for its chunks, with what the task asks of its workers.
         asked: that, where it asks for more than a CPU.
+        making: the items while they are being made, as far as anybody has heard; None: they are there.
     """
 
     remote: Any
     asked: Asked | None
+    making: "_Making | None" = None
+    mending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def awaited_ref(self) -> Any:
+        """Of what the worker answers that makes the items, while chunks wait for them; else None."""
+        return None if self.making is None else self.making.refs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """Items that a worker was told to make, without waiting for it: what it was told, and what it returns."""
+
+    spec: Any
+    options: dict[str, Any]
+    refs: Any
 
 
 @dataclass(slots=True)
@@ -71,14 +85,19 @@ class RayExecutor(KeepsResults):
         options = {} if asked is None else asked.options()
         if asked is not None:
             slots = await self._slots(asked)
-        spec = self._spec(order, program)
-        (n_items, n_decoded), items_ref, work = (
-            await self._make_items(spec, options) if program.is_fan_out else ((1, 0), None, spec)
-        )
+        n_items = known_length(order) if order.kept is None else None
+        spec = self._spec(order, program, n_items)
+        making = None
+        if not program.is_fan_out:
+            n_items, items_ref, work = 1, None, spec
+        elif n_items:
+            making = _Making(spec, options, with_options(code().make_items, options).remote(spec))
+            _, items_ref, work = making.refs
+        else:
+            n_items, items_ref, work = await self._make_items(spec, options)
         held = _HeldOnRay(
             program=program,
             n_items=n_items,
-            bytes_decoded=n_decoded,
             shape=shape_of(order, self.settings.fan_out, slots),
             work=work,
             items=items_ref,
@@ -86,8 +105,9 @@ class RayExecutor(KeepsResults):
             max_failed_items=self.settings.limits.failed_items_listed,
             keeping=order.keeping,
             prefix=prefix_of(order),
-            remote=_with(_remote().perform, options),
+            remote=with_options(code().perform, options),
             asked=asked,
+            making=making,
         )
         held.take_over(order.kept)
         return held
@@ -96,14 +116,16 @@ class RayExecutor(KeepsResults):
         """Send a chunk and wait for its summary; its rows stay in the object store."""
         if task.asked is not None and not await self._fitting(task.asked):  # the last node that fitted has left
             return await self.fail(task, chunk, task.asked.refusal(await self.cluster.nodes()))
-        told = _remote().to_bytes(order_of(task, chunk))
-        refs = task.remote.remote(task.work, task.items, told)
+        told = code().to_bytes(order_of(task, chunk))
+        items = task.items
+        refs = task.remote.remote(task.work, items, told)
         try:
-            summary, rows_ref = await _answered(refs)
+            summary, rows_ref = await answered(refs, task.awaited_ref)
         except WorkerCrashedError as error:
-            return await self._recovered(task, chunk, told, str(error))
+            return await self._crashed(task, chunk, told, items, str(error))
         except asyncio.CancelledError:
             return await self._stopped(task, chunk, told, refs)
+        task.making = None
         return task.keep(chunk, RayRows(rows_ref), _whole(summary))
 
     async def salvage(self, task: _HeldOnRay, chunk: Chunk, age_s: float) -> ChunkReport:  # noqa: ARG002  as the port has it
@@ -111,17 +133,35 @@ class RayExecutor(KeepsResults):
         if (report := await self._found(task, chunk)) is not None:
             return report
         reason = "its coordinator died"
-        report = await self._recovered(task, chunk, _remote().to_bytes(order_of(task, chunk)), reason)
+        report = await self._recovered(task, chunk, code().to_bytes(order_of(task, chunk)), reason)
         ended = () if report.lost is None else report.lost.ended
         return replace(report, lost=LostItems(reason=reason, ended=ended, blameless=True))
 
     async def _stopped(self, task: _HeldOnRay, chunk: Chunk, told: bytes, refs: Any) -> ChunkReport:
         """The end of a chunk whose worker is being killed: the chunk may have ended before."""
         try:
-            summary, rows_ref = await _answered(refs)
+            summary, rows_ref = await answered(refs, task.awaited_ref)
         except WorkerCrashedError:
             return await self._recovered(task, chunk, told, "it was cancelled")
         return task.keep(chunk, RayRows(rows_ref), _whole(summary))
+
+    async def _crashed(self, task: _HeldOnRay, chunk: Chunk, told: bytes, items: Any, reason: str) -> ChunkReport:
+        """The end of a chunk that has lost its worker; or its items theirs, before there were any: it is sent again."""
+        await self._mend(task)
+        if task.items is not items:
+            return await self.run(task, chunk)
+        return await self._recovered(task, chunk, told, reason)
+
+    async def _mend(self, task: _HeldOnRay) -> None:
+        """See to it that the items of a task run are there; or why they cannot be, which its chunks then say."""
+        async with task.mending:
+            if (making := task.making) is None:
+                return
+            try:
+                _, task.items, task.work = await self._make_items(making.spec, making.options, making.refs)
+            except AttuneError as error:
+                task.items, task.work = error, making.spec
+            task.making = None
 
     async def _recovered(self, task: _HeldOnRay, chunk: Chunk, told: bytes, reason: str) -> ChunkReport:
         """What a dead worker has left on its machine, wherever that is: results of items that had ended."""
@@ -136,7 +176,9 @@ class RayExecutor(KeepsResults):
 
     async def _items_of(self, task: Held) -> HeldItems | None:
         """The items of a task run, mapped from the object store."""
-        found: HeldItems | None = None if task.items is None else await task.items
+        if task.items is None or isinstance(task.items, AttuneError):
+            return None
+        found: HeldItems = await task.items
         return found
 
     def forget(self, run_id: str) -> None:
@@ -149,7 +191,7 @@ class RayExecutor(KeepsResults):
         if self._store is not None:
             for node in await self.cluster.nodes():
                 if node["Alive"]:
-                    _on(_remote().forget, node["NodeID"]).remote(folder)
+                    on_node(code().forget, node["NodeID"]).remote(folder)
 
     async def _share_results(self, keeping: Keeping | None) -> None:
         """Find out, once, whether every node reads what is kept here.
@@ -159,13 +201,11 @@ class RayExecutor(KeepsResults):
         """
         if keeping is None or self._has_shared_results:
             return
-        others = [
-            node for node in await self.cluster.nodes() if node["Alive"] and node["NodeID"] != _remote().node_id()
-        ]
+        others = [node for node in await self.cluster.nodes() if node["Alive"] and node["NodeID"] != code().node_id()]
         if others:
             folder = f"shared-{secrets.token_hex(8)}"  # its own: tasks are opened at the same time
             keeping.results.write(f"{folder}/probe", b"shared")
-            answers = [await _on(_remote().sees, node["NodeID"]).remote(keeping, f"{folder}/probe") for node in others]
+            answers = [await on_node(code().sees, node["NodeID"]).remote(keeping, f"{folder}/probe") for node in others]
             keeping.results.remove(folder)
             if not all(answers):
                 where = ", ".join(
@@ -177,12 +217,12 @@ class RayExecutor(KeepsResults):
                 )
         self._has_shared_results = True
 
-    def _spec(self, order: TaskOrder, program: Program) -> Any:
+    def _spec(self, order: TaskOrder, program: Program, n_items: int | None) -> Any:
         """What the chunks of a task run share; the large parts of it are put once per version of the context."""
         if self._store is None:
             self._sources_ref = _put_sources(self.catalog)
-            self._store = ContextStore(_put)
-        return _remote().Spec(
+            self._store = ContextStore(put)
+        return code().Spec(
             id=secrets.token_hex(8),
             program=program,
             snapshot=self._store.snapshot(order.context, order.task.references),
@@ -193,6 +233,7 @@ class RayExecutor(KeepsResults):
             worker_bytes=self.settings.limits.worker_bytes,
             recording=_recording(self.settings.recording),
             keeping=order.keeping,
+            n_items=n_items,
         )
 
     def _put_known(self, program: Program) -> Any:
@@ -202,13 +243,16 @@ class RayExecutor(KeepsResults):
             self._known.pop(program.action, None)
             return None
         if program.action not in self._known or self._known[program.action][0] is not known:
-            self._known[program.action] = (known, _put(known.to_shared()))
+            self._known[program.action] = (known, put(known.to_shared()))
         return self._known[program.action][1]
 
-    async def _make_items(self, spec: Any, options: dict[str, Any]) -> tuple[tuple[int, int], Any, Any]:
-        """Have a worker make the items of a fan-out: how many, what it decoded for that; and references.
+    async def _make_items(self, spec: Any, options: dict[str, Any], refs: Any = None) -> tuple[int, Any, Any]:
+        """Have a worker make the items of a fan-out: how many, and references to them and to the spec.
 
         One that dies of it may be anybody's victim: where memory is short, Ray kills the worker that began last.
+
+        Args:
+            refs: what a worker returns that was told to already; None: none was.
 
         Raises:
             AttuneError: they have no value.
@@ -217,10 +261,11 @@ class RayExecutor(KeepsResults):
         n_deaths = 0
         while True:
             try:
-                answer, items_ref, spec_ref = await _answered(_with(_remote().make_items, options).remote(spec))
+                refs = refs or with_options(code().make_items, options).remote(spec)
+                answer, items_ref, spec_ref = await answered(refs)
                 break
             except WorkerCrashedError as error:
-                n_deaths += 1
+                refs, n_deaths = None, n_deaths + 1
                 if n_deaths >= self.settings.fan_out.max_crashes:
                     raise WorkerCrashedError(f"the items could not be made: {error}") from error
         if isinstance(answer, AttuneError):
@@ -242,8 +287,8 @@ class RayExecutor(KeepsResults):
         if not (slots := await self._fitting(asked)) and wait_s > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    waiting = _with(_remote().perform, asked.options()).remote(None, None, _remote().WARM_UP)
-                    await _answered(waiting)
+                    waiting = with_options(code().perform, asked.options()).remote(None, None, code().WARM_UP)
+                    await answered(waiting)
             slots = await self._fitting(asked)
         if not slots:
             raise PermanentError(asked.refusal(await self.cluster.nodes()))
@@ -257,17 +302,10 @@ async def _left_on(node_id: str, told: bytes, keeping: Keeping | None) -> tuple[
         StateError: it cannot be kept.
     """
     try:
-        saved, rows_ref = await _answered(_on(_remote().recover, node_id).remote(told, keeping))
+        saved, rows_ref = await answered(on_node(code().recover, node_id).remote(told, keeping))
     except WorkerCrashedError:
         return None
     return None if saved is None else (_whole(saved), rows_ref)
-
-
-def _on(remote: Any, node_id: str) -> Any:
-    """A remote function that runs on one node."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
-
-    return remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False))
 
 
 def _whole(answer: Any) -> Any:
@@ -281,54 +319,11 @@ def _whole(answer: Any) -> Any:
     return answer
 
 
-def _remote() -> ModuleType:
-    """The module of what Ray runs, which imports ray."""
-    from attune_ray.dispatch import remote  # noqa: PLC0415
-
-    return remote
-
-
-def _with(remote: Any, options: dict[str, Any]) -> Any:
-    return remote.options(**options) if options else remote
-
-
-async def _answered(refs: Any) -> tuple[Any, ...]:
-    """What a sent task answers, and where it keeps the rest. A cancelled wait kills what it waits for.
-
-    Raises:
-        WorkerCrashedError: its process died.
-        EngineError: it raised, which our remote code never should.
-    """
-    import ray  # noqa: PLC0415
-
-    answer_ref, *kept_refs = refs
-    clock = asyncio.get_running_loop().time
-    sent_s = clock()
-    try:
-        return _remote().answer_of(await answer_ref), *kept_refs
-    except asyncio.CancelledError:
-        try:
-            await asyncio.sleep(sent_s + _CANCELLABLE_AFTER_S - clock())
-        finally:
-            ray.cancel(answer_ref, force=True)
-        raise
-    except ray.exceptions.RayTaskError as error:
-        raise EngineError(f"a worker failed outside any action: {error}") from error
-    except ray.exceptions.RayError as error:
-        raise WorkerCrashedError(_crash(error)) from error
-
-
 def _recording(settings: RecordingSettings | None) -> RecordingOrder | None:
     """What workers are told of the recording of their memory, in the words of the cluster."""
     if settings is None:
         return None
-    return RecordingOrder(folder=settings.folder, node=_remote().node_id(), elsewhere=settings.elsewhere)
-
-
-def _put(value: Any) -> Any:
-    import ray  # noqa: PLC0415
-
-    return ray.put(value)
+    return RecordingOrder(folder=settings.folder, node=code().node_id(), elsewhere=settings.elsewhere)
 
 
 def _put_sources(catalog: Catalog) -> Any:
@@ -343,7 +338,7 @@ def _put_sources(catalog: Catalog) -> Any:
     for module in modules:
         cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:
-        return _put(catalog.sources)
+        return put(catalog.sources)
     except (TypeError, AttributeError, ValueError) as error:
         raise UsageError(
             f"an action function cannot be sent to workers: {error}; name its module or file instead"
@@ -351,15 +346,3 @@ def _put_sources(catalog: Catalog) -> Any:
     finally:
         for module in modules:
             cloudpickle.unregister_pickle_by_value(module)  # type: ignore[no-untyped-call]
-
-
-def _crash(error: Exception) -> str:
-    """What a dead worker looked like from here, in one sentence."""
-    kind = type(error).__name__
-    told = {
-        "WorkerCrashedError": "its worker process died (a crash, an exit, or a kill)",
-        "OutOfMemoryError": "its worker process was killed because the machine ran out of memory",
-        "NodeDiedError": "its machine left the cluster",
-        "TaskCancelledError": "it was cancelled",
-    }
-    return told.get(kind, f"its worker process was lost ({kind})")

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,10 +45,10 @@ class Held:
     Attributes:
         work: what its chunks are run with; the executor's own.
         items: the items themselves, or a reference to them; None for a plain task.
-        bytes_decoded: of context, by who made the items; the first chunk tells of them.
         results: where those of its calls are kept, if its task has ``cache``.
         keeping: how the rows of its chunks outlive this process; None: they do not.
         prefix: its own, of the names of its chunks.
+        lists: of a plain task's result, as of ``PlainResult``.
     """
 
     program: Program
@@ -55,7 +56,6 @@ class Held:
     shape: Shape
     work: Any
     items: Any
-    bytes_decoded: int = 0
     results: ResultCache | None = None
     keeping: Keeping | None = None
     prefix: str = ""
@@ -63,6 +63,7 @@ class Held:
     n_succeeded: int = 0
     n_failed: int = 0
     max_failed_items: int = 1_000
+    lists: Mapping[str, int] = field(default_factory=dict)
     cut: Rows | None = None
     """What a plain task had come to when it was cancelled, where that is known."""
 
@@ -79,8 +80,8 @@ class Held:
         self.n_failed += failed_for_good(chunk, summary.n_succeeded, summary.n_failed)
         if self.results is not None and self.program.cache_ttl_s is not None and summary.fresh:
             self.results.keep(self.program.action, summary.fresh, ttl_s=self.program.cache_ttl_s)
-        n_decoded, self.bytes_decoded = self.bytes_decoded + summary.context_bytes_decoded, 0
-        return report_of(replace(summary, context_bytes_decoded=n_decoded))
+        self.lists = summary.lists
+        return report_of(summary)
 
     def take_over(self, kept: Kept | None) -> None:
         """Go on from what chunks had come to before their coordinator died.
@@ -103,7 +104,7 @@ class Held:
         """The result of the task run, whose chunks have all ended."""
         if not self.program.is_fan_out:
             source = LocalRows(self.cut or cancelled_row()) if cancelled else self.parts[-1].source
-            return PlainResult(source, succeeded)
+            return PlainResult(source, succeeded, self.lists)
         return FanOutResult(
             parts=tuple(self.parts),
             n_items=self.n_items,

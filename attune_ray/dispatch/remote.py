@@ -26,7 +26,7 @@ from attune_ray.dispatch.worker.recording import RecordingOrder, record
 from attune_ray.dispatch.worker.row_log import RowLog, forget_logs, row_log, saved_rows
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
-from attune_ray.errors import AttuneError, StateError, UsageError
+from attune_ray.errors import AttuneError, EngineError, StateError, UsageError
 from attune_ray.values.keeping import Keeping
 
 __all__ = ["WARM_UP", "Spec", "answer_of", "forget", "make_items", "node_id", "perform", "recover", "sees", "to_bytes"]
@@ -51,6 +51,8 @@ class Spec:
         worker_bytes: of memory that a worker may have to itself when a chunk has ended.
         recording: where workers record their memory; None: they do not.
         keeping: how the rows of its chunks outlive the cluster; None: they do not.
+        n_items: as the coordinator has told the engine before the items were made; None: it waits to be told.
+        bytes_decoded: of context, by who made the items; the chunk that begins with the first one tells of them.
     """
 
     id: str
@@ -63,6 +65,8 @@ class Spec:
     worker_bytes: int = 2**63
     recording: RecordingOrder | None = None
     keeping: Keeping | None = None
+    n_items: int | None = None
+    bytes_decoded: int = 0
 
 
 WARM_UP = b"warm up"
@@ -94,12 +98,12 @@ def answer_of(told: bytes) -> Any:
     return pickle.loads(told)  # noqa: S301  our own worker's, over a transport that is pickle itself
 
 
-def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[bytes, Any]:
+def _perform(spec: Spec | None, items: Items | AttuneError | None, told: bytes) -> tuple[bytes, Any]:
     """Run a chunk.
 
     Args:
         spec: None with WARM_UP.
-        items: those of the fan-out; None for a plain task.
+        items: those of the fan-out, or why there are none; None for a plain task.
         told: WARM_UP, or an order as ``to_bytes`` gives it.
 
     Returns:
@@ -112,7 +116,10 @@ def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[bytes
     order, before = _order(told), process.cache.bytes_decoded
     with row_log(order.name, stays=spec.keeping is not None) as log:
         summary, rows = _ran(process, spec, items, order, log)
-        summary = replace(summary, context_bytes_decoded=process.cache.bytes_decoded - before)
+        n_decoded = process.cache.bytes_decoded - before
+        if order.attempt == 1 and order.indexes[0] == 0:
+            n_decoded += spec.bytes_decoded
+        summary = summary._replace(context_bytes_decoded=n_decoded)
         try:
             told_back: Summary | StateError = _kept(rows, summary, order.name, spec.keeping, log)
         except StateError as error:
@@ -124,14 +131,16 @@ def _perform(spec: Spec | None, items: Items | None, told: bytes) -> tuple[bytes
 
 
 def _ran(
-    process: "_Process", spec: Spec, items: Items | None, order: Order, log: RowLog | None
+    process: "_Process", spec: Spec, items: Items | AttuneError | None, order: Order, log: RowLog | None
 ) -> tuple[Summary, Rows]:
     """Run a chunk; where its task cannot be opened here, all its items have failed."""
     try:
+        if isinstance(items, AttuneError):
+            raise items
         return run_chunk(process.work(spec, items), order, log)
     except AttuneError as error:
         program, told = spec.program, spec.program.secrets.mask(str(error))
-        taken = () if items is None else items.take(order.indexes)
+        taken = () if items is None or isinstance(items, AttuneError) else items.take(order.indexes)
         return failed_rows(order.indexes, told, attempt=order.attempt, is_fan_out=program.is_fan_out, items=taken)
 
 
@@ -155,15 +164,13 @@ def _make_items(spec: Spec) -> tuple[bytes, Any, Spec]:
     """Make the items of a fan-out.
 
     Returns:
-        For ``answer_of``: their number and the bytes of context that they made this process decode, or an error;
-        themselves; and the spec, as an object that chunks refer to.
+        For ``answer_of``: their number, or an error; themselves, or that error; and the spec, as an object that chunks
+        refer to.
     """
     process = _begun(spec)
     before = process.cache.bytes_decoded
     answer, items = process.make_items(spec)
-    if not isinstance(answer, AttuneError):
-        answer = answer, process.cache.bytes_decoded - before
-    return pickle.dumps(answer), items, spec
+    return pickle.dumps(answer), items, replace(spec, bytes_decoded=process.cache.bytes_decoded - before)
 
 
 def _recover(told: bytes, keeping: Keeping | None) -> tuple[bytes, Any]:
@@ -264,11 +271,13 @@ class _Process:
         return work
 
     def make_items(self, spec: Spec) -> tuple[Any, Any]:
-        """The items of a fan-out: their number, and themselves."""
+        """The items of a fan-out: their number, and themselves; or why there are none, twice."""
         try:
             items = encode_items(spec.program, self._context_of(spec))
+            if spec.n_items not in {None, len(items)}:
+                raise EngineError(f"with_items gives {len(items)} item(s), where {spec.n_items} were counted")
         except AttuneError as error:
-            return error, None
+            return error, error
         return len(items), items.to_shared()
 
     def _context_of(self, spec: Spec) -> OpenContext:

@@ -5,7 +5,7 @@ from typing import Final
 
 from jinja2 import nodes
 
-__all__ = ["EMPTY", "PARAMETERS", "ROOTS", "TASKS", "VARIABLES", "References", "references_of"]
+__all__ = ["EMPTY", "PARAMETERS", "ROOTS", "TASKS", "VARIABLES", "References", "path_of", "references_of"]
 
 TASKS: Final = frozenset({"task", "tasks"})
 VARIABLES: Final = frozenset({"workflow", "vars", "variables"})
@@ -103,6 +103,12 @@ def _reads(root: nodes.Node, own: frozenset[str]) -> list[tuple[str, tuple[str, 
                 own |= {name.name for name in bound}
         stack += [(child, own) for child in reversed(children)]
     return reads
+
+
+def path_of(node: nodes.Node) -> tuple[str, ...] | None:
+    """Root and keys of ``name.key["key"]``; None for what is no such path."""
+    found = _path(node)
+    return None if found is None else (found[0].name, *found[1])
 
 
 def _path(node: nodes.Node) -> tuple[nodes.Name, tuple[str, ...]] | None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attune_ray.expression.constants import decoded, encoded_or_none
 from attune_ray.expression.context import ItemContext
+from attune_ray.expression.parse import Expression
 from attune_ray.expression.reader import Fixed, Kind, Reader
-from attune_ray.expression.references import References
+from attune_ray.expression.references import References, path_of
 
 __all__ = ["Template", "compile_condition", "compile_expression", "compile_items", "compile_text", "compile_value"]
 
@@ -25,12 +26,13 @@ class Template:
             first asked for; from then on it is the compiled function itself.
         references: what it reads from its context.
         is_constant: there is no template in it; ``render`` gives the value that was compiled.
+        names: root and keys of a template that is nothing but a path (``{{ task.x.output.y }}``); None for any other.
 
     Raises:
         ExpressionSyntaxError: an expression in it is wrong.
     """
 
-    __slots__ = ("_arguments", "_parsed", "is_constant", "references", "render")
+    __slots__ = ("_arguments", "_parsed", "is_constant", "names", "references", "render")
 
     render: Callable[[ItemContext], Any]
 
@@ -40,6 +42,7 @@ class Template:
         self._parsed = reader.read(kind, source, path)
         self.is_constant = kind == "value" and isinstance(self._parsed, Fixed)
         self.references: References = reader.references
+        self.names = path_of(self._parsed.node) if isinstance(self._parsed, Expression) else None
 
     if not TYPE_CHECKING:  # so that a misspelt attribute stays an error of types
 

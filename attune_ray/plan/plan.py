@@ -59,6 +59,7 @@ class PlanTask:
         reads_result: a transition reads ``result()``, not only whether the task succeeded.
         references: what the templates that a worker renders read: its input, ``with_items``, ``retry.on_error``,
             ``cache.key``.
+        items_names: where ``with_items`` is nothing but a path, the names in it; else None.
         is_fan_out: it has ``with_items``.
     """
 
@@ -74,6 +75,7 @@ class PlanTask:
     transitions: tuple[PlanTransition, ...] = ()
     reads_result: bool = False
     references: References = field(default_factory=References)
+    items_names: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -140,6 +142,7 @@ def build(workflow: Workflow) -> Plan:
             transitions=transitions,
             reads_result=any(transition.reads_result for transition in transitions),
             references=_references(task),
+            items_names=compile_text(task.with_items).names if isinstance(task.with_items, str) else None,
         )
     waiting: dict[str, list[str]] = {}
     for name, names in edges.items():

@@ -289,8 +289,8 @@ def test_nothing_is_decoded_of_a_context_that_nobody_names(engine: Engine) -> No
 def test_fan_outs_of_one_version_share_what_was_put(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parameters are put once for three fan-outs; what describes each comes back from who makes its items."""
     put: list[Any] = []
-    real = executor._put  # noqa: SLF001
-    monkeypatch.setattr(executor, "_put", lambda value: (put.append(value), real(value))[1])
+    real = executor.put
+    monkeypatch.setattr(executor, "put", lambda value: (put.append(value), real(value))[1])
     names = ["a", "b", "c"]
     tasks = [
         {
@@ -574,14 +574,14 @@ def test_items_whose_maker_dies_are_made_anew_as_often_as_an_item_would_be_tried
     make_ray_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, n_deaths: int
 ) -> None:
     """It may be the victim of another task, as where memory is short; if it dies each time, its task has failed."""
-    answered, deaths = executor._answered, iter(range(n_deaths))  # noqa: SLF001
+    answered, deaths = executor.answered, iter(range(n_deaths))
 
-    async def dying(refs: Any) -> tuple[Any, ...]:
+    async def dying(refs: Any, awaited_ref: Any = None) -> tuple[Any, ...]:
         if len(refs) == 3 and next(deaths, None) is not None:
             raise WorkerCrashedError("its worker process died")
-        return await answered(refs)
+        return await answered(refs, awaited_ref)
 
-    monkeypatch.setattr(executor, "_answered", dying)
+    monkeypatch.setattr(executor, "answered", dying)
     text = "tasks: [{name: f, action: work.square, with_items: '{{ range(5) }}', input: {x: '{{ item }}'}}]"
     task = make_ray_engine(square).run(text).task("f")
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from attune_ray.actions.output import Output
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.native import as_native
 from attune_ray.dispatch.worker.program import Work
-from attune_ray.dispatch.worker.results import TaskView
+from attune_ray.dispatch.worker.results import TaskView, lists_in
 from attune_ray.dispatch.worker.row_records import FailedRow, RowSink, SavedRows
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 from attune_ray.dispatch.worker.source_lines import Unreadable
@@ -41,11 +41,13 @@ _MAX_SECRETS = 1_000
 """Of all items, that a chunk tells of: a bound of memory. An item's own error is masked by its own in any case."""
 CANCELLED: Mapping[str, Any] = {"succeeded": False, "cancelled": True, "error": "Execution cancelled by user"}
 """The stored result object of an attempt that was cancelled."""
+_NOTHING: Mapping[Any, Any] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(NamedTuple):
     """What the coordinator is told of a chunk; its rows stay where they are.
+
+    A named tuple, because C code unpickles it: every chunk's is read by the coordinator.
 
     Attributes:
         retryable: indexes of failed items that may be tried again.
@@ -57,6 +59,7 @@ class Summary:
         n_cached: items whose results were known.
         fresh: digest → stored result object, of the calls of a task with ``cache`` that have succeeded.
         saved: where its rows are kept beyond the life of the cluster, or they themselves, as JSON; None: nowhere.
+        lists: of a plain task's result, as of ``lists_in``.
     """
 
     n_succeeded: int
@@ -66,10 +69,15 @@ class Summary:
     elapsed_s: float = 0.0
     worker: str = ""
     context_bytes_decoded: int = 0
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
     n_cached: int = 0
-    fresh: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
-    saved: bytes | None = field(default=None, repr=False)
+    fresh: Mapping[bytes, bytes] = _NOTHING
+    saved: bytes | None = None
+    lists: Mapping[str, int] = _NOTHING
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"<Summary: {self.n_succeeded} succeeded, {self.n_failed} failed>"
 
 
 @dataclass(slots=True)
@@ -86,6 +94,7 @@ class Recorder:
     n_failed: int = 0
     is_stopped: bool = False
     secrets: set[str] = field(default_factory=set, repr=False)
+    lists: Mapping[str, int] = field(default_factory=dict)
     log: RowSink | None = None
 
     @classmethod
@@ -138,6 +147,8 @@ class Recorder:
         text_or_data = output.stdout if output.data is None else output.data
         self.rows.data[row] = encode(text_or_data) if self.work.program.is_fan_out else _encoded(stored)
         self.rows.native = native
+        if not self.work.program.is_fan_out:
+            self.lists = lists_in(stored)
         self._succeed(row, duration_us)
 
     def _succeed(self, row: int, duration_us: int) -> None:
@@ -213,6 +224,7 @@ class Recorder:
             elapsed_s=elapsed_s,
             worker=worker,
             secrets=tuple(self.secrets),
+            lists=self.lists,
         )
 
 

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -39,12 +39,12 @@ def kept(rows: Rows, summary: Summary, name: str, keeping: Keeping) -> Summary:
         return kept_inline(rows, summary)
     content = _content(rows, summary)
     keeping.results.write(name, content)
-    return replace(summary, saved=encode({"file": name, "size": content.size, "crc": zlib.crc32(content)}))
+    return summary._replace(saved=encode({"file": name, "size": content.size, "crc": zlib.crc32(content)}))
 
 
 def kept_inline(rows: Rows, summary: Summary) -> Summary:
     """The same for rows that go into the journal, whatever their size."""
-    return replace(summary, saved=orjson.dumps({"rows": _to_json(rows)}))
+    return summary._replace(saved=orjson.dumps({"rows": _to_json(rows)}))
 
 
 def source_of(saved: Mapping[str, Any], results: ResultStore) -> RowSource:
@@ -127,7 +127,7 @@ def _content(rows: Rows, summary: Summary) -> "pa.Buffer":
     """An Arrow IPC stream of one table: the rows; or the table or array of a plain task, beside its row."""
     import pyarrow as pa  # noqa: PLC0415  heavy: a run whose results are small never needs it
 
-    told: dict[str, Any] = {"summary": {name: value for name, value in asdict(summary).items() if name in _SUMMARY}}
+    told: dict[str, Any] = {"summary": {name: getattr(summary, name) for name in _SUMMARY}}
     if rows.native is None:
         table = pa.Table.from_batches([rows.to_batch()])
     elif isinstance(rows.native, pa.Table):

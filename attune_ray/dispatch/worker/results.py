@@ -2,9 +2,10 @@
 
 import bisect
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Protocol, overload
 
@@ -25,6 +26,7 @@ __all__ = [
     "RowCache",
     "TaskView",
     "detached",
+    "lists_in",
 ]
 
 _MAPPED = 4
@@ -76,12 +78,47 @@ class FanOutView(dict[str, Any]):
         return self["results"]
 
 
+def lists_in(stored: Mapping[str, Any]) -> dict[str, int]:
+    """The lists that the view of a stored result object names: name → length; ``result`` is the data as a whole.
+
+    An object with a ``result`` or ``output`` of its own has none: it would be read there.
+    """
+    data = stored.get("data")
+    if type(data) is list:
+        return {"result": len(data)}
+    if type(data) is not dict or not _WHOLE.isdisjoint(data):
+        return {}
+    named = (name for name, value in data.items() if type(value) is list and name not in stored)
+    return {name: len(data[name]) for name in islice(named, _COUNTED)}
+
+
+_WHOLE = frozenset({"result", "output"})
+_COUNTED = 32
+"""Lists of a result whose lengths are told: what a task gives to be fanned out over is among the first."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlainResult:
-    """The one row of a plain task: its stored result object."""
+    """The one row of a plain task: its stored result object.
+
+    Attributes:
+        lists: as of ``lists_in``, where whoever stored it has told; else empty.
+    """
 
     source: RowSource
     succeeded: bool
+    lists: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def length(self, names: Sequence[str]) -> int | None:
+        """Of the list that ``task.x.name.name`` is; None: there is none, or it has not been counted."""
+        match names:
+            case ("output",):
+                return self.lists.get("result")
+            case (name,):
+                return self.lists.get(name)
+            case ("result" | "output", name) if name not in _WHOLE:
+                return self.lists.get(name)
+        return None
 
     def view(self) -> TaskView:
         """Decode it."""
@@ -151,6 +188,10 @@ class FanOutResult:
         elif not self.succeeded:
             view["error"] = f"{self.n_failed} of {self.n_items} item(s) failed"
         return view
+
+    def length(self, names: Sequence[str]) -> int | None:
+        """As of ``PlainResult``."""
+        return self.n_items if len(names) == 1 and names[0] in {"results", *_WHOLE} else None
 
     def detached(self) -> "FanOutResult":
         """The same in this process's memory."""

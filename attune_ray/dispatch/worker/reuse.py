@@ -5,7 +5,7 @@ A task without ``cache`` meets nothing of this: its recorder is the plain one, a
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from attune_ray.actions.output import Output
@@ -116,4 +116,4 @@ class _ReusingRecorder(Recorder):
     def summary(self, *, elapsed_s: float, worker: str) -> Summary:
         """What the coordinator is told, and the results that it may keep."""
         told = Recorder.summary(self, elapsed_s=elapsed_s, worker=worker)
-        return replace(told, n_cached=self.n_cached, fresh=self.fresh)
+        return told._replace(n_cached=self.n_cached, fresh=self.fresh)
