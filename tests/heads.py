@@ -55,10 +55,10 @@ def running_head(*options: str) -> Iterator[Head]:
 
 
 @contextmanager
-def joined_node(head: Head, *options: str) -> Iterator[None]:
-    """``ray start`` of another node on this machine."""
-    with _running([f"--address={head.address}", *options], head.folder, head.environment):
-        yield
+def joined_node(head: Head, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """``ray start`` of another node on this machine; its process, whose group all of the node is in."""
+    with _running([f"--address={head.address}", *options], head.folder, head.environment) as process:
+        yield process
 
 
 @contextmanager

@@ -83,7 +83,8 @@ class Wiring:
         return result
 
     def close(self) -> None:
-        """End the connection to Ray."""
+        """End the connection to Ray, when what its workers have recorded is here."""
+        self._ray.gather_recordings()
         self.cluster.close()
         self._inline.spool.close()
 

@@ -9,6 +9,7 @@ from typing import Any
 from attune_ray.actions import Catalog
 from attune_ray.dispatch.cluster import Cluster
 from attune_ray.dispatch.context_store import ContextStore
+from attune_ray.dispatch.gathering import gather
 from attune_ray.dispatch.keeping import KeepsResults
 from attune_ray.dispatch.lengths import known_length
 from attune_ray.dispatch.orders import Held, order_of, prefix_of, program_of, shape_of
@@ -185,6 +186,11 @@ class RayExecutor(KeepsResults):
         """Let go of what was put for a run."""
         if self._store is not None:
             self._store.forget(run_id)
+
+    def gather_recordings(self) -> None:
+        """Bring home what workers on other nodes have recorded of their memory."""
+        if self._store is not None and self.settings.recording is not None:
+            gather(self.settings.recording)
 
     async def forget_logs(self, folder: str) -> None:
         """Have every node remove what chunks of a run have left there, for when all of it is kept elsewhere."""

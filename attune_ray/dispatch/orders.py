@@ -103,8 +103,9 @@ class Held:
     def result(self, *, succeeded: bool, cancelled: bool) -> PlainResult | FanOutResult:
         """The result of the task run, whose chunks have all ended."""
         if not self.program.is_fan_out:
-            source = LocalRows(self.cut or cancelled_row()) if cancelled else self.parts[-1].source
-            return PlainResult(source, succeeded, self.lists)
+            if cancelled:
+                return PlainResult(LocalRows(self.cut or cancelled_row()), succeeded)
+            return PlainResult(self.parts[-1].source, succeeded, self.lists)
         return FanOutResult(
             parts=tuple(self.parts),
             n_items=self.n_items,

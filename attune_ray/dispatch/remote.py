@@ -22,14 +22,34 @@ from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.kept_rows import is_inline, kept
 from attune_ray.dispatch.worker.known import Known, Reuse
 from attune_ray.dispatch.worker.program import OpenContext, Program, Work, encode_items, open_work
-from attune_ray.dispatch.worker.recording import RecordingOrder, record
+from attune_ray.dispatch.worker.recording import (
+    RecordingOrder,
+    names_recorded,
+    part_recorded,
+    record,
+    remove_recorded,
+)
 from attune_ray.dispatch.worker.row_log import RowLog, forget_logs, row_log, saved_rows
 from attune_ray.dispatch.worker.rows import Rows
 from attune_ray.dispatch.worker.snapshot import DecodedCache, Snapshot, open_context
 from attune_ray.errors import AttuneError, EngineError, StateError, UsageError
 from attune_ray.values.keeping import Keeping
 
-__all__ = ["WARM_UP", "Spec", "answer_of", "forget", "make_items", "node_id", "perform", "recover", "sees", "to_bytes"]
+__all__ = [
+    "WARM_UP",
+    "Spec",
+    "answer_of",
+    "forget",
+    "forget_recordings",
+    "make_items",
+    "node_id",
+    "perform",
+    "recording_part",
+    "recordings",
+    "recover",
+    "sees",
+    "to_bytes",
+]
 
 _OPENED = 16
 """Task runs that a worker keeps open: more fan-outs than that at once compile anew."""
@@ -247,6 +267,10 @@ sees = ray.remote(num_cpus=0, **_OPTIONS)(_sees)
 """The one that looks whether a node shares the store of results."""
 forget = ray.remote(num_cpus=0, **_OPTIONS)(_forget)
 """The one that tidies up after a run that was kept."""
+recordings = ray.remote(num_cpus=0, **_OPTIONS)(names_recorded)
+recording_part = ray.remote(num_cpus=0, **_OPTIONS)(part_recorded)
+forget_recordings = ray.remote(num_cpus=0, **_OPTIONS)(remove_recorded)
+"""Those that bring home what workers of other nodes have recorded."""
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """``--memray`` and ``attune-ray memory``: coordinator and workers record themselves, whatever becomes of them."""
 
+import itertools
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,16 @@ from attune_ray.dispatch.worker.chunk import worker_name
 from attune_ray.observe.recording import Recording
 
 ACTIONS = """
+import os, signal
 import attune_ray
 
 @attune_ray.action("t.same")
 def same(x):
     return x
+
+@attune_ray.action("t.kill")
+def kill(group):
+    os.killpg(group, signal.SIGKILL)
 """
 DEADLY_RUN = """
 import os, signal, sys
@@ -108,40 +114,65 @@ def test_a_worker_that_dies_while_it_is_recorded_fails_neither_the_run_nor_the_r
 
 
 @pytest.fixture
-def two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
-    """A node in zone a, and one in zone b; the temporary files of all are in a folder of the test."""
+def two_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Head, int]]:
+    """A node in zone a, one in zone b and its process group; temporary files of all are in a folder of the test."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     with (
         running_head("--num-cpus=1", "--labels", "zone=a") as head,
-        joined_node(head, "--num-cpus=1", "--labels", "zone=b"),
+        joined_node(head, "--num-cpus=1", "--labels", "zone=b") as other,
     ):
-        yield head
+        yield head, other.pid
+
+
+def recorded(folder: Path, head: Head, *tasks: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Run tasks one after the other, with recordings: what was printed, and the summary."""
+    (folder / "acts.py").write_text(ACTIONS)
+    chained = [{**task, "next": [{"do": [after["name"]]}]} for task, after in itertools.pairwise(tasks)]
+    (folder / "both.yaml").write_text(json.dumps({"tasks": [*chained, tasks[-1]]}))
+    arguments = ("run", "both.yaml", "--actions", "acts.py", "--address", head.address, "--memray", "memory")
+
+    code, out, err = CommandLine(arguments, folder, head.environment).end()
+
+    assert code == 0, err
+    summary: dict[str, Any] = json.loads((folder / "memory" / "summary.json").read_text())
+    return out, summary
+
+
+def placed(zone: str, action: str = "t.same", **given: Any) -> dict[str, Any]:
+    """A task in a zone."""
+    return {"name": f"in_{zone}", "action": action, "input": given or {"x": 1}, "worker_selector": {"zone": zone}}
 
 
 @pytest.mark.ray
-def test_each_node_keeps_the_recordings_of_its_workers_and_the_report_says_where(
-    two_nodes: Head, tmp_path: Path
+def test_recordings_of_workers_on_other_nodes_are_brought_home(two_nodes: tuple[Head, int], tmp_path: Path) -> None:
+    """Into the coordinator's folder, beside those of its own node, and nothing of them stays behind."""
+    out, summary = recorded(tmp_path, two_nodes[0], placed("a"), placed("b"))
+
+    recordings = {path.stem for path in tmp_path.glob("memory/worker-*.bin")}
+    assert "kept elsewhere" not in out
+    assert summary["elsewhere"] == []
+    assert len(recordings) == 2
+    assert {process["process"] for process in summary["processes"]} == {"coordinator", *recordings}
+    assert [process["error"] for process in summary["processes"]] == [""] * 3
+    assert min(process["n_allocations"] for process in summary["processes"]) > 0
+    assert [*tmp_path.glob("temporary/attune-ray-memory-*"), *tmp_path.glob("memory/*.part")] == []
+
+
+@pytest.mark.ray
+def test_a_node_that_has_left_keeps_its_recordings_and_the_report_says_where(
+    two_nodes: tuple[Head, int], tmp_path: Path
 ) -> None:
-    """One node's are in the coordinator's folder; what the other keeps is read when it is copied there."""
-    (tmp_path / "acts.py").write_text(ACTIONS)
-    tasks = [
-        {"name": zone, "action": "t.same", "with_items": [1], "input": {"x": 1}, "worker_selector": {"zone": zone}}
-        for zone in ("a", "b")
-    ]
-    (tmp_path / "both.yaml").write_text(json.dumps({"tasks": tasks}))
-    arguments = ("run", "both.yaml", "--actions", "acts.py", "--address", two_nodes.address, "--memray", "memory")
+    """They are read when they are copied into the folder."""
+    head, group = two_nodes
 
-    code, out, err = CommandLine(arguments, tmp_path, two_nodes.environment).end()
+    out, summary = recorded(tmp_path, head, placed("b"), placed("a", "t.kill", group=group))
 
-    assert code == 0, err
     (near,) = tmp_path.glob("memory/worker-*.bin")
     (far,) = tmp_path.glob("temporary/*/worker-*.bin")
     place = f"{socket.gethostname()}:{far}"
     assert f"kept elsewhere: {place}\n" in out
-    summary = json.loads((tmp_path / "memory" / "summary.json").read_text())
     assert summary["elsewhere"] == [place]
-    assert {process["process"] for process in summary["processes"]} == {"coordinator", near.stem}
     assert far.parent.stat().st_mode & 0o077 == 0
 
     shutil.copy(far, near.parent)

@@ -7,6 +7,7 @@ leaves a readable recording up to that moment.
 import contextlib
 import functools
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -14,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RecordingOrder", "record"]
+__all__ = ["RecordingOrder", "names_recorded", "part_recorded", "record", "remove_recorded"]
+
+_PART_BYTES = 16 * 1024 * 1024
+"""Of a recording that travel at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ def record(order: RecordingOrder, node: str) -> Any:
     Returns:
         What must stay alive for the recording to go on.
     """
-    folder = Path(order.folder) if node == order.node else Path(tempfile.gettempdir(), order.elsewhere)
+    folder = Path(order.folder) if node == order.node else _folder(order.elsewhere)
     path = folder / f"worker-{socket.gethostname()}-{os.getpid()}.bin"
     argv, sys.argv = sys.argv, sys.argv[:1]  # a recording tells its command line, where the cluster's secrets may stand
     try:
@@ -67,3 +71,24 @@ def record(order: RecordingOrder, node: str) -> Any:
     finally:
         sys.argv = argv
     return tracker
+
+
+def names_recorded(elsewhere: str) -> list[str]:
+    """The names of what workers of this node have recorded, or of why they have not."""
+    return sorted(path.name for path in _folder(elsewhere).glob("worker-*"))
+
+
+def part_recorded(elsewhere: str, name: str, start: int) -> bytes:
+    """Some bytes of a recording from ``start`` on, as it stands while its worker lives; none: that was all of it."""
+    with (_folder(elsewhere) / name).open("rb") as file:
+        file.seek(start)
+        return file.read(_PART_BYTES)
+
+
+def remove_recorded(elsewhere: str) -> None:
+    """Remove what is recorded on this node: it is kept elsewhere."""
+    shutil.rmtree(_folder(elsewhere), ignore_errors=True)
+
+
+def _folder(elsewhere: str) -> Path:
+    return Path(tempfile.gettempdir(), elsewhere)
