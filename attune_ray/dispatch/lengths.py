@@ -10,19 +10,23 @@ from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
 from attune_ray.expression.references import PARAMETERS, ROOTS, TASKS, VARIABLES
 from attune_ray.ports import RunContext, TaskOrder
 
-__all__ = ["known_length"]
+__all__ = ["MOST_ITEMS", "known_length"]
+
+MOST_ITEMS = 50_000
+"""In a list whose items are made while chunks wait for them: small ones take 0.1 s."""
 
 
 def known_length(order: TaskOrder) -> int | None:
     """The number of items where ``with_items`` names a list: in a result, the parameters or the variables.
 
-    None: it names none, or one that nobody has counted.
+    None: it names none, one that nobody has counted, or one so long that a pause may come while its items are made,
+    after which none may start. Nor may those of a task with ``rate_limit`` wait: they are counted as they are sent.
     """
     task = order.task
     n_items = None if task.items_names is None else _length(order.context, *task.items_names)
-    if n_items is None or task.task.batch_size is None:
-        return n_items
-    return -(-n_items // task.task.batch_size)
+    if n_items is None or n_items > MOST_ITEMS or task.task.rate_limit is not None:
+        return None
+    return -(-n_items // (task.task.batch_size or 1))
 
 
 def _length(context: RunContext, root: str, *names: str) -> int | None:

@@ -7,6 +7,7 @@ through a function, so a pickle of it never carries a cache along.
 import functools
 import mmap
 import pickle
+import signal
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -341,4 +342,9 @@ def _sources(ref: Any) -> tuple[Source, ...]:
 
 @functools.cache
 def _process() -> _Process:
+    """This process from its first chunk on: told to end, it dies, so that what it was at is run again.
+
+    Ray's own handler raises SystemExit wherever the main thread is: in an action, which then would have failed.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return _Process()

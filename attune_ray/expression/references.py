@@ -108,7 +108,7 @@ def _reads(root: nodes.Node, own: frozenset[str]) -> list[tuple[str, tuple[str, 
 def path_of(node: nodes.Node) -> tuple[str, ...] | None:
     """Root and keys of ``name.key["key"]``; None for what is no such path."""
     found = _path(node)
-    return None if found is None else (found[0].name, *found[1])
+    return None if found is None or found[0].name in _CONSTANTS else (found[0].name, *found[1])
 
 
 def _path(node: nodes.Node) -> tuple[nodes.Name, tuple[str, ...]] | None:

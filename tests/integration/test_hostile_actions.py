@@ -134,8 +134,8 @@ def die(x: int, how: str) -> int:
     """One item ends its process."""
     if x == 5 and how == "exit":
         os._exit(3)
-    if x == 5 and how == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+    if x == 5 and how in {"kill", "term"}:
+        os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGTERM)
     if x == 5 and how == "segfault":
         ctypes.string_at(0)
     return x
@@ -237,7 +237,7 @@ def test_an_item_that_cancels_its_own_task_fails_alone(make_ray_engine: Callable
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("how", ["exit", "kill", "segfault"])
+@pytest.mark.parametrize("how", ["exit", "kill", "term", "segfault"])
 def test_an_item_that_ends_its_process_fails_as_crashed(
     make_ray_engine: Callable[..., Engine], ray_settings: Settings, how: str
 ) -> None:
@@ -294,13 +294,14 @@ def test_an_item_that_never_ends_is_timed_out_and_nothing_else_runs_again(
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("how", ["kill", "term"])
 def test_of_items_that_run_at_once_only_those_under_way_run_again(
-    make_ray_engine: Callable[..., Engine], tmp_path: Path
+    make_ray_engine: Callable[..., Engine], tmp_path: Path, how: str
 ) -> None:
     """One of them kills the worker; those that had ended keep their results."""
     ran = tmp_path / "ran"
     task = json.loads(fan_out("hostile.note_async", list(range(1_000)), "x", concurrency=8))
-    task["tasks"][0]["input"] |= {"path": str(ran), "how": "kill"}
+    task["tasks"][0]["input"] |= {"path": str(ran), "how": how}
 
     run = make_ray_engine(*ALL).run(json.dumps(task)).task("f")
 

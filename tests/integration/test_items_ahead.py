@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from attune_ray import Engine, action
-from attune_ray.dispatch import executor
+from attune_ray.dispatch import executor, lengths
 from attune_ray.settings import FanOutSettings
 
 pytestmark = pytest.mark.ray
@@ -58,8 +58,9 @@ tasks:
 
 
 @pytest.fixture
-def engine(make_ray_engine: Callable[..., Engine]) -> Engine:
-    """An engine that knows the actions above."""
+def engine(make_ray_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An engine that knows the actions above, and does not wait for items however long it takes to make them."""
+    monkeypatch.setattr(lengths, "MOST_ITEMS", 2 * N_HUGE)
     return make_ray_engine(rows, length, hold, double)
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from attune_ray.actions import Catalog
-from attune_ray.dispatch.lengths import known_length
+from attune_ray.dispatch.lengths import MOST_ITEMS, known_length
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.items import as_items
 from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult, lists_in
@@ -116,6 +117,21 @@ def test_lists_that_have_a_name_are_counted(path: str, n_items: int) -> None:
 def test_what_is_no_path_to_a_list_is_left_to_who_makes_the_items(items: str) -> None:
     """Also what looks like one, and gives an error."""
     assert known_length(order(items, results={"t": plain({"servers": [1, 2, 3], "n": 1})})) is None
+
+
+@pytest.mark.parametrize("what", ["rate_limit: 5/s", "batch_size: 1000"])
+def test_items_that_must_not_start_late_are_waited_for(what: str) -> None:
+    """Those of a rate limit, and those of a list so long that a pause may come meanwhile."""
+    n_items = 3 if "rate" in what else MOST_ITEMS + 1
+    text = f"tasks: [{{name: f, action: core.noop, with_items: '{{{{ parameters.many }}}}', {what}}}]"
+    given = replace(order("{{ parameters.many }}"), task=build(parse_workflow(text)).tasks["f"])
+
+    assert known_length(replace(given, context=replace(given.context, parameters={"many": [0] * n_items}))) is None
+
+
+def test_a_constant_is_no_variable() -> None:
+    """Whatever the variables are called."""
+    assert known_length(order("{{ null }}", variables={"null": [1, 2]})) is None
 
 
 def test_a_result_that_is_not_there_yet_is_not_counted() -> None:
