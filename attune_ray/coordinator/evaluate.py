@@ -10,6 +10,7 @@ from attune_ray.expression import ItemContext, WorkflowContext
 from attune_ray.plan import Plan, PlanTask, PlanTransition
 from attune_ray.ports import RunContext, StoredResult
 from attune_ray.values.placement import Selector, selectors_of
+from attune_ray.values.plain import plain
 
 __all__ = ["Ending", "concurrency_of", "end_task", "render_output", "selectors_for", "workflow_context"]
 
@@ -121,12 +122,15 @@ def _holds(transition: PlanTransition, scope: ItemContext, ending: Ending, where
 
 
 def _publish(transition: PlanTransition, scope: ItemContext, ending: Ending, where: str) -> None:
-    """Entries see what the entries before them published: the scope reads the same dict."""
+    """Entries see what the entries before them published: the scope reads the same dict.
+
+    What is published is JSON, as a worker and a successor will see it.
+    """
     variables = dict(ending.context.variables)
     scope.context.variables = variables
     for name, template in transition.publish:
         try:
-            variables[name] = scope.result if template is None else template.render(scope)
+            variables[name] = plain(scope.result if template is None else template.render(scope))
         except ExpressionError as error:
             ending.warnings.append(f"{where}: {error}; the variable keeps its value")
     version = ending.context.variables_version + 1

@@ -51,6 +51,26 @@ def test_entries_of_a_publish_see_those_before_them() -> None:
     assert simulation.variables["whole"]["n"] == 3
 
 
+@pytest.mark.parametrize("entry", ["r", '{r: "{{ result() }}"}', '{r: "{{ task.a }}"}'])
+def test_what_is_published_is_json(entry: str) -> None:
+    """As a worker sees it, and whoever goes on with the run: the names that only a view has are not in it."""
+    simulation = run(f"""
+  - name: a
+    action: t.ok
+    next:
+      - do: b
+        publish: [{entry}, {{again: {{in: ["{{{{ result() }}}}"]}}}}, {{n: "{{{{ result().result.n }}}}"}}]
+  - name: b
+    action: t.ok
+    next: [{{publish: [{{keys: "{{{{ r.keys }}}}"}}, {{lost: "{{{{ r.result.keys }}}}"}}]}}]
+""")
+    variables = simulation.variables
+
+    assert (type(variables["r"]), type(variables["again"]["in"][0])) == (dict, dict)
+    assert (variables["n"], variables["keys"], variables["r"]) == (3, ["x"], variables["again"]["in"][0])
+    assert "lost" not in variables
+
+
 def test_a_publish_that_fails_keeps_the_variable_and_warns() -> None:
     """The others are published all the same, and the task is started."""
     simulation = run("""
