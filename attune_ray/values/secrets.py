@@ -136,12 +136,17 @@ def texts_of(value: Any) -> Iterator[str]:
 def secret_parts(schema: Any, value: Any, root: Any = None, depth: int = 0) -> Iterator[Any]:
     """The parts of a value that its JSON Schema marks with ``secret: true``; in doubt more than fewer.
 
+    A value of a schema that marks none is not walked through: it may be a list of a million items.
+
     Args:
         root: the schema that ``$ref`` is resolved in; None: ``schema``.
     """
     if not isinstance(schema, Mapping) or value is None or depth > _MAX_DEPTH:
         return
-    root = schema if root is None else root
+    if root is None:
+        root = schema
+        if not any(True for _ in secret_defaults(schema)):
+            return
     if schema.get("secret") is True:
         yield value
         return
@@ -188,9 +193,10 @@ def _inside(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[Any, Any]]:
             yield from ((inner, part) for inner in ([declared[name]] if name in declared else loose))
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
         first = schema.get("prefixItems")
-        first = first if isinstance(first, list) else []
-        yield from zip(first, value, strict=False)
-        yield from ((schema.get(keyword), part) for keyword in ("items", "contains") for part in value)
+        if isinstance(first, list):
+            yield from zip(first, value, strict=False)
+        held = [inner for keyword in ("items", "contains") if isinstance(inner := schema.get(keyword), Mapping)]
+        yield from ((inner, part) for inner in held for part in value)
 
 
 def _is_maskable(text: str) -> bool:

@@ -3,6 +3,7 @@
 import base64
 import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -159,3 +160,25 @@ def test_defaults_of_secrets_are_secrets() -> None:
     schema = {"properties": {"a": {"secret": True, "default": "x"}, "b": {"secret": True}, "c": {"default": "y"}}}
 
     assert sorted(map(str, secret_defaults(schema))) == ["None", "x"]
+
+
+class Unread(list[Any]):
+    """A list that nobody may walk through."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError("it was read")
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"rows": {"type": "array", "items": {"type": "integer"}}},
+        {"rows": {"type": "array"}, "token": {"type": "string", "secret": True}},
+    ],
+    ids=["nothing is secret", "something else is"],
+)
+def test_a_list_that_cannot_hold_secrets_is_not_read(properties: Any) -> None:
+    """It may have a million items."""
+    value = {"rows": Unread([1]), "token": "t0ken"}
+
+    assert list(secret_parts({"properties": properties}, value)) == ["t0ken"] * ("token" in properties)
