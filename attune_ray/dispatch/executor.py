@@ -20,6 +20,7 @@ from attune_ray.dispatch.worker.items import Items as HeldItems
 from attune_ray.dispatch.worker.known import Known
 from attune_ray.dispatch.worker.program import Program
 from attune_ray.dispatch.worker.recording import RecordingOrder
+from attune_ray.dispatch.worker.snapshot import Snapshot
 from attune_ray.dispatch.worker.stored import RayRows
 from attune_ray.errors import AttuneError, PermanentError, StateError, UsageError, WorkerCrashedError
 from attune_ray.plan import Chunk
@@ -86,8 +87,9 @@ class RayExecutor(KeepsResults):
         options = {} if asked is None else asked.options()
         if asked is not None:
             slots = await self._slots(asked)
-        n_items = known_length(order) if order.kept is None else None
-        spec = self._spec(order, program, n_items)
+        snapshot = self._snapshot(order)
+        n_items = known_length(order, snapshot) if order.kept is None else None
+        spec = self._spec(order, program, snapshot, n_items)
         making = None
         if not program.is_fan_out:
             n_items, items_ref, work = 1, None, spec
@@ -223,15 +225,19 @@ class RayExecutor(KeepsResults):
                 )
         self._has_shared_results = True
 
-    def _spec(self, order: TaskOrder, program: Program, n_items: int | None) -> Any:
-        """What the chunks of a task run share; the large parts of it are put once per version of the context."""
+    def _snapshot(self, order: TaskOrder) -> Snapshot:
+        """What the templates of a task may read; the large parts of it are put once per version of the context."""
         if self._store is None:
             self._sources_ref = _put_sources(self.catalog)
             self._store = ContextStore(put)
+        return self._store.snapshot(order.context, order.task.references)
+
+    def _spec(self, order: TaskOrder, program: Program, snapshot: Snapshot, n_items: int | None) -> Any:
+        """What the chunks of a task run share."""
         return code().Spec(
             id=secrets.token_hex(8),
             program=program,
-            snapshot=self._store.snapshot(order.context, order.task.references),
+            snapshot=snapshot,
             sources_ref=self._sources_ref,
             cache_bytes=self.settings.limits.cache_bytes,
             known_ref=self._put_known(program),

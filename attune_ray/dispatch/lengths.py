@@ -6,41 +6,51 @@ Its chunks are then sent in one go with the making of their items, which they wa
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attune_ray.dispatch.worker.results import FanOutResult, PlainResult
+from attune_ray.dispatch.worker.results import COUNTED_BYTES, FanOutResult, PlainResult
+from attune_ray.dispatch.worker.snapshot import Snapshot
+from attune_ray.dispatch.worker.stored import Entry
 from attune_ray.expression.references import PARAMETERS, ROOTS, TASKS, VARIABLES
-from attune_ray.ports import RunContext, TaskOrder
+from attune_ray.ports import TaskOrder
 
-__all__ = ["MOST_ITEMS", "known_length"]
-
-MOST_ITEMS = 50_000
-"""In a list whose items are made while chunks wait for them: small ones take 0.1 s."""
+__all__ = ["known_length"]
 
 
-def known_length(order: TaskOrder) -> int | None:
+def known_length(order: TaskOrder, snapshot: Snapshot) -> int | None:
     """The number of items where ``with_items`` names a list: in a result, the parameters or the variables.
 
-    None: it names none, one that nobody has counted, or one so long that a pause may come while its items are made,
-    after which none may start. Nor may those of a task with ``rate_limit`` wait: they are counted as they are sent.
+    None: it names none, or one that nobody has counted; or its items must be there before a chunk is sent. They must
+    where the making takes more than a moment: a run that is paused meanwhile starts nothing new, and a chunk that was
+    sent counts as started. So must those of a task with ``rate_limit``, which are counted as they are sent.
     """
     task = order.task
-    n_items = None if task.items_names is None else _length(order.context, *task.items_names)
-    if n_items is None or n_items > MOST_ITEMS or task.task.rate_limit is not None:
+    if task.items_names is None or task.task.rate_limit is not None:
         return None
-    return -(-n_items // (task.task.batch_size or 1))
-
-
-def _length(context: RunContext, root: str, *names: str) -> int | None:
+    root, *names = task.items_names
     if root in TASKS:
-        result = context.results.get(names[0]) if names else None
-        return result.length(names[1:]) if isinstance(result, PlainResult | FanOutResult) else None
+        return _length_of(order, names)
     if root == PARAMETERS:
-        return _length_in(context.parameters, names)
-    if root in VARIABLES:
-        return _length_in(context.variables, names)
-    return None if root in ROOTS else _length_in(context.variables, (root, *names))
+        n_items = _length_in(order.context.parameters, snapshot.parameters, names)
+    elif root in VARIABLES:
+        n_items = _length_in(order.context.variables, snapshot.variables, names)
+    else:
+        n_items = None if root in ROOTS else _length_in(order.context.variables, snapshot.variables, [root, *names])
+    return _in_batches(n_items, task.task.batch_size)
 
 
-def _length_in(value: Any, names: Sequence[str]) -> int | None:
+def _length_of(order: TaskOrder, names: Sequence[str]) -> int | None:
+    """Of a list in a result. The results of a fan-out are its items as they are, but for cutting them into batches."""
+    result, batch_size = order.context.results.get(names[0]) if names else None, order.task.task.batch_size
+    if isinstance(result, PlainResult):
+        return _in_batches(result.length(names[1:]), batch_size)
+    return result.length(names[1:]) if isinstance(result, FanOutResult) and batch_size is None else None
+
+
+def _length_in(value: Any, entry: Entry, names: Sequence[str]) -> int | None:
+    """Of a list that the coordinator has itself, in a value that is decoded with it."""
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
-    return len(value) if type(value) is list else None
+    return len(value) if type(value) is list and entry.n_bytes <= COUNTED_BYTES else None
+
+
+def _in_batches(n_items: int | None, batch_size: int | None) -> int | None:
+    return n_items if n_items is None or batch_size is None else -(-n_items // batch_size)

@@ -46,21 +46,21 @@ def double(x: int) -> int:
     return 2 * x
 
 
-LARGE = f"""
+LARGE = """
+parameters: {rows: {type: array}}
 tasks:
-  - {{name: t, action: ahead.rows, input: {{n: {N_LARGE}}}, next: [{{do: [f]}}]}}
   - name: f
     action: ahead.length
-    with_items: "{{{{ task.t.output.rows }}}}"
-    batch_size: {N_LARGE // 30}
-    input: {{x: "{{{{ item }}}}"}}
+    with_items: "{{ parameters.rows }}"
+    batch_size: 100000
+    input: {x: "{{ item }}"}
 """
 
 
 @pytest.fixture
 def engine(make_ray_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch) -> Engine:
     """An engine that knows the actions above, and does not wait for items however long it takes to make them."""
-    monkeypatch.setattr(lengths, "MOST_ITEMS", 2 * N_HUGE)
+    monkeypatch.setattr(lengths, "COUNTED_BYTES", 2**40)
     return make_ray_engine(rows, length, hold, double)
 
 
@@ -134,17 +134,17 @@ def test_nobody_waits_for_items_whose_number_is_known(engine: Engine, monkeypatc
 def test_items_whose_maker_is_killed_are_made_again(engine: Engine) -> None:
     """The chunks that waited for them are sent again, and each item runs once."""
     with on_each_maker(1, kill) as killed:
-        run = engine.run(LARGE)
+        run = engine.run(LARGE, {"rows": list(range(N_LARGE))})
 
     assert len(killed) == 1
-    assert (run.status, list(run.task("f").results)) == ("completed", [N_LARGE // 30] * 30)
+    assert (run.status, list(run.task("f").results)) == ("completed", [100_000] * 30)
 
 
 def test_items_that_kill_each_maker_fail_with_the_reason(engine: Engine) -> None:
     """After as many tries as an item has."""
     most = FanOutSettings().max_crashes
     with on_each_maker(most, kill) as killed:
-        task = engine.run(LARGE).task("f")
+        task = engine.run(LARGE, {"rows": list(range(N_LARGE))}).task("f")
 
     errors = {failed["error"] for failed in task.result["failed_items"]}
     assert (len(killed), task.status, task.stats.n_failed) == (most, "failed", 30)
@@ -153,9 +153,9 @@ def test_items_that_kill_each_maker_fail_with_the_reason(engine: Engine) -> None
 
 def test_a_cancellation_ends_the_making_of_items_too(engine: Engine) -> None:
     """Nobody needs them any more; where they were there in time, their items hold until they are stopped."""
-    source = LARGE.replace(str(N_LARGE), str(N_HUGE)).replace("ahead.length", "ahead.hold")
+    source = LARGE.replace("ahead.length", "ahead.hold")
     with on_each_maker(1, lambda _: engine.cancel(running=True)):
-        run = engine.run(source)
+        run = engine.run(source, {"rows": list(range(N_HUGE))})
 
     assert (run.status, run.task("f").status, makers()) == ("cancelled", "cancelled", [])
-    assert engine.run(LARGE).status == "completed"
+    assert engine.run(LARGE, {"rows": list(range(N_LARGE))}).status == "completed"

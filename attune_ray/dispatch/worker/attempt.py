@@ -8,7 +8,7 @@ from attune_ray.actions.output import Output
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.native import as_native
 from attune_ray.dispatch.worker.program import Work
-from attune_ray.dispatch.worker.results import TaskView, lists_in
+from attune_ray.dispatch.worker.results import COUNTED_BYTES, TaskView, lists_in
 from attune_ray.dispatch.worker.row_records import FailedRow, RowSink, SavedRows
 from attune_ray.dispatch.worker.rows import FAILED, SUCCEEDED, Rows
 from attune_ray.dispatch.worker.source_lines import Unreadable
@@ -145,9 +145,10 @@ class Recorder:
             self._fail(row, scope, stored, duration_us, None)
             return
         text_or_data = output.stdout if output.data is None else output.data
-        self.rows.data[row] = encode(text_or_data) if self.work.program.is_fan_out else _encoded(stored)
+        encoded = encode(text_or_data) if self.work.program.is_fan_out else _encoded(stored)
+        self.rows.data[row] = encoded
         self.rows.native = native
-        if not self.work.program.is_fan_out:
+        if not self.work.program.is_fan_out and len(encoded) <= COUNTED_BYTES:
             self.lists = lists_in(stored)
         self._succeed(row, duration_us)
 

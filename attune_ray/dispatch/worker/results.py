@@ -17,6 +17,7 @@ from attune_ray.dispatch.worker.stored import LocalRows, RowSource
 from attune_ray.expression import LazyList
 
 __all__ = [
+    "COUNTED_BYTES",
     "FailedItems",
     "FanOutResult",
     "FanOutView",
@@ -92,6 +93,8 @@ def lists_in(stored: Mapping[str, Any]) -> dict[str, int]:
     return {name: len(data[name]) for name in islice(named, _COUNTED)}
 
 
+COUNTED_BYTES = 4 * 1024 * 1024
+"""Of an encoded value whose lists are counted: making items of those of a larger one takes more than a moment."""
 _WHOLE = frozenset({"result", "output"})
 _COUNTED = 32
 """Lists of a result whose lengths are told: what a task gives to be fanned out over is among the first."""

@@ -10,12 +10,13 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from attune_ray.actions import Catalog
-from attune_ray.dispatch.lengths import MOST_ITEMS, known_length
+from attune_ray.dispatch.lengths import known_length
 from attune_ray.dispatch.worker.encoding import encode
 from attune_ray.dispatch.worker.items import as_items
-from attune_ray.dispatch.worker.results import FanOutResult, Part, PlainResult, lists_in
+from attune_ray.dispatch.worker.results import COUNTED_BYTES, FanOutResult, Part, PlainResult, lists_in
 from attune_ray.dispatch.worker.rows import SUCCEEDED, Rows
-from attune_ray.dispatch.worker.stored import LocalRows
+from attune_ray.dispatch.worker.snapshot import Snapshot
+from attune_ray.dispatch.worker.stored import Entry, LocalRows
 from attune_ray.engine import TaskRunId
 from attune_ray.expression import WorkflowContext, compile_items
 from attune_ray.model import parse_workflow
@@ -49,6 +50,13 @@ def order(items: str, batch_size: int | None = None, **context: Any) -> TaskOrde
     )
 
 
+def known(given: TaskOrder) -> int | None:
+    """What is said of such a task, all that it may read being there."""
+    entry = {name: Entry(encode(getattr(given.context, name))) for name in ("parameters", "variables")}
+    snapshot = Snapshot(config=None, keystore=None, system={}, results={}, **entry)
+    return known_length(given, snapshot)
+
+
 def row_of(value: Any) -> LocalRows:
     """The one row of a plain task."""
     return LocalRows(Rows((0,), 1, [SUCCEEDED], [encode(value)], [None], [0]))
@@ -69,7 +77,7 @@ def test_what_is_said_is_what_the_template_gives(data: Any, root: str, batch_siz
     ).for_task()
     for names in PATHS:
         text = "{{ " + root + "".join(f'["{name}"]' for name in names) + " }}"
-        told = known_length(order(text, batch_size, results={"t": result}, parameters=held, variables=held))
+        told = known(order(text, batch_size, results={"t": result}, parameters=held, variables=held))
         if told is not None:
             event(f"{root} counted")
             assert len(as_items(compile_items(text).render(context), batch_size)) == told
@@ -96,8 +104,8 @@ def test_lists_that_have_a_name_are_counted(path: str, n_items: int) -> None:
         "variables": {"names": [1, 2, 3, 4]},
     }
 
-    assert known_length(order(f"{{{{ {path} }}}}", **context)) == n_items
-    assert known_length(order(f"{{{{ {path} }}}}", 3, **context)) == -(-n_items // 3)
+    assert known(order(f"{{{{ {path} }}}}", **context)) == n_items
+    assert known(order(f"{{{{ {path} }}}}", 3, **context)) == -(-n_items // 3)
 
 
 @pytest.mark.parametrize(
@@ -116,34 +124,43 @@ def test_lists_that_have_a_name_are_counted(path: str, n_items: int) -> None:
 )
 def test_what_is_no_path_to_a_list_is_left_to_who_makes_the_items(items: str) -> None:
     """Also what looks like one, and gives an error."""
-    assert known_length(order(items, results={"t": plain({"servers": [1, 2, 3], "n": 1})})) is None
+    assert known(order(items, results={"t": plain({"servers": [1, 2, 3], "n": 1})})) is None
 
 
-@pytest.mark.parametrize("what", ["rate_limit: 5/s", "batch_size: 1000"])
-def test_items_that_must_not_start_late_are_waited_for(what: str) -> None:
-    """Those of a rate limit, and those of a list so long that a pause may come meanwhile."""
-    n_items = 3 if "rate" in what else MOST_ITEMS + 1
+@pytest.mark.parametrize(
+    ("what", "item"), [("rate_limit: 5/s", 0), ("concurrency: 1", "x" * COUNTED_BYTES)], ids=["rate limit", "large"]
+)
+def test_items_that_must_not_start_late_are_waited_for(what: str, item: Any) -> None:
+    """Those of a rate limit, and those that take so long to make that a pause may come meanwhile."""
     text = f"tasks: [{{name: f, action: core.noop, with_items: '{{{{ parameters.many }}}}', {what}}}]"
-    given = replace(order("{{ parameters.many }}"), task=build(parse_workflow(text)).tasks["f"])
+    given = order("{{ parameters.many }}", parameters={"many": [item]})
 
-    assert known_length(replace(given, context=replace(given.context, parameters={"many": [0] * n_items}))) is None
+    assert known(replace(given, task=build(parse_workflow(text)).tasks["f"])) is None
+    assert known(replace(given, context=replace(given.context, parameters={"many": [0]}))) == 1
+
+
+def test_results_of_a_fan_out_are_cut_into_batches_before_they_are_counted() -> None:
+    """All of them must be decoded for that."""
+    result = FanOutResult(parts=(Part(range(5), row_of(1)),), n_items=5, n_succeeded=5, n_failed=0, succeeded=True)
+
+    assert known(order("{{ task.t.results }}", 2, results={"t": result})) is None
 
 
 def test_a_constant_is_no_variable() -> None:
     """Whatever the variables are called."""
-    assert known_length(order("{{ null }}", variables={"null": [1, 2]})) is None
+    assert known(order("{{ null }}", variables={"null": [1, 2]})) is None
 
 
 def test_a_result_that_is_not_there_yet_is_not_counted() -> None:
     """As in a branch that did not run."""
-    assert known_length(order("{{ task.t.servers }}")) is None
+    assert known(order("{{ task.t.servers }}")) is None
 
 
 def test_a_table_or_a_text_is_not_counted() -> None:
     """The one is cut by its columns, the other is one item."""
     results = {"t": plain("text"), "none": PlainResult(row_of({}), succeeded=False)}
 
-    assert known_length(order("{{ task.t.result }}", results=results)) is None
+    assert known(order("{{ task.t.result }}", results=results)) is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +171,7 @@ def test_a_fan_out_has_as_many_results_as_items(path: str, n_items: int | None) 
     part = Part(range(5), row_of(1))
     result = FanOutResult(parts=(part,), n_items=5, n_succeeded=4, n_failed=1, succeeded=False)
 
-    assert known_length(order(f"{{{{ task.t.{path} }}}}", results={"t": result})) == n_items
+    assert known(order(f"{{{{ task.t.{path} }}}}", results={"t": result})) == n_items
 
 
 def test_only_the_first_lists_of_a_result_are_counted() -> None:
