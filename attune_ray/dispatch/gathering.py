@@ -36,19 +36,20 @@ def _bring(node_id: str, settings: RecordingSettings) -> None:
     """
     for name in _asked(on_node(code().recordings, node_id).remote(settings.elsewhere)):
         path = Path(settings.folder, Path(name).name)
-        if not path.exists():  # several nodes of one machine have one folder
-            _write(path, _parts(node_id, settings.elsewhere, path.name))
+        if path.exists():  # of a machine that has the same name
+            path = path.with_stem(f"{path.stem}-{node_id[:8]}")
+        _write(path, _parts(node_id, settings.elsewhere, Path(name).name))
     _asked(on_node(code().forget_recordings, node_id).remote(settings.elsewhere))
 
 
-def _parts(node_id: str, elsewhere: str, name: str) -> Iterator[bytes]:
+def _parts(node_id: str, elsewhere: str, name: str) -> Iterator[Any]:
     start = 0
-    while part := _asked(on_node(code().recording_part, node_id).remote(elsewhere, name, start)):
+    while len(part := _asked(on_node(code().recording_part, node_id).remote(elsewhere, name, start))):
         yield part
         start += len(part)
 
 
-def _write(path: Path, parts: Iterator[bytes]) -> None:
+def _write(path: Path, parts: Iterator[Any]) -> None:
     """Write a file, whole or not at all."""
     unfinished = path.with_name(f"{path.name}.part")
     try:
