@@ -94,7 +94,12 @@ def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR09
                 if fault := _find_fault(part, f"{path}{_step(key)}", depth + 1):
                     return fault
             return None
-        case list() | LazyList() | tuple() if not hasattr(value, "_fields"):  # a named tuple is a leaf that is refused
+        case LazyList():
+            try:
+                return _find_fault(list(value), path, depth)
+            except ActionError as error:  # its elements are rows of a table without a JSON form
+                return f"{where}: {error}"
+        case list() | tuple() if not hasattr(value, "_fields"):  # a named tuple is a leaf that is refused
             faults = (_find_fault(part, f"{path}[{index}]", depth + 1) for index, part in enumerate(value))
             return next((fault for fault in faults if fault), None)
         case int() if not -(2**63) <= value < 2**64:

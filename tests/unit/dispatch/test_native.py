@@ -1,5 +1,6 @@
 """Tables and arrays as lists, and as what parameters ask for."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from attune_ray.dispatch.worker.encoding import decode, encode
 from attune_ray.dispatch.worker.native import Columns, NativeList, as_batch, as_native, copied
-from attune_ray.errors import PermanentError, UnstorableResultError
+from attune_ray.dispatch.worker.source_lines import Unreadable
+from attune_ray.dispatch.worker.table_items import TableItems
+from attune_ray.errors import ActionError, PermanentError, UnstorableResultError
 
 TABLE = pa.table({"n": [1, None, 3], "s": ["a", "b", "c"]})
 
@@ -96,6 +99,53 @@ def test_a_table_needs_names() -> None:
     """Of its own for each column."""
     with pytest.raises(UnstorableResultError, match="two columns"):
         as_native(pa.table([[1], [2]], names=["a", "a"]))
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (pa.array([b"\xff"]), "binary, which has no JSON form"),
+        (pa.array([{"a": [b"x"]}]), "struct<a: list<item: binary>>, which has no JSON form"),
+        (
+            pa.array([2**60], pa.timestamp("s")),
+            "timestamp[s], and a value of it has no JSON form: Python int too large",
+        ),
+        (
+            pa.array([1], pa.timestamp("s", "No/Where")),
+            "timestamp[s, tz=No/Where], and a value of it has no JSON form: ",
+        ),
+        (
+            pa.StringArray.from_buffers(1, pa.py_buffer(b"\0\0\0\0\1\0\0\0"), pa.py_buffer(b"\xff")),
+            "string, and a value of it has no JSON form: 'utf-8' codec can't decode byte 0xff",
+        ),
+    ],
+)
+def test_a_column_without_a_json_form_is_told_wherever_it_is_read(column: pa.Array, told: str) -> None:
+    """By expressions as a column, as rows, and as a part of something that is stored."""
+    table = pa.table({"b": column})
+
+    with pytest.raises(ActionError) as refused:
+        list(Columns(table)["b"])
+    with pytest.raises(ActionError) as refused_rows:
+        NativeList(table)[0]
+    with pytest.raises(UnstorableResultError) as unstorable:
+        encode({"x": [NativeList(table)]})
+
+    assert str(refused.value).startswith(f"the column 'b' is of type {told}")
+    assert str(refused_rows.value) == str(refused.value)
+    assert str(unstorable.value) == f"result.x[0]: {refused.value}"
+
+
+@pytest.mark.parametrize("indexes", [range(2_100), (0, 1_500, 2_099), range(1_499, 1_502)])
+def test_items_of_a_table_are_unreadable_one_by_one(indexes: Sequence[int]) -> None:
+    """Whichever others are read with them."""
+    rows = [b"x" if number == 1_500 else None for number in range(2_100)]
+    items = TableItems(pa.table({"n": range(2_100), "b": rows}))
+
+    found = dict(zip(indexes, items.take(indexes), strict=True))
+
+    assert isinstance(found.pop(1_500), Unreadable)
+    assert found == {number: {"n": number, "b": None} for number in indexes if number != 1_500}
 
 
 def test_a_batch_has_the_columns_of_all_its_rows() -> None:
