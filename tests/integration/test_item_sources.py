@@ -205,6 +205,34 @@ def test_what_cannot_be_a_source_fails_its_task(
     assert "word" not in (result.task("read").error or "")
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a,b\n1,2\n".encode("utf-16"), "1: the file is UTF-16; save it as UTF-8"),
+        (b"\xfe\xff" + "a,b\n".encode("utf-16-be"), "1: the file is UTF-16; save it as UTF-8"),
+        (
+            "\r\nGröße,b\n1,2\n".encode("latin-1"),
+            "2: byte 3 of the header is not valid UTF-8; save the file as UTF-8",
+        ),
+        (
+            b'"a"x,b\n1,2\n',
+            "1: the header is not valid csv: ',' expected after '\"'; a name that holds a quote is quoted",
+        ),
+        (b'"a,b\n' + b"1,2\n" * 2_000, "1: a quote in the header is never closed; a name that holds a quote is quoted"),
+    ],
+)
+def test_a_header_that_is_no_row_of_names_is_told(
+    folder: Path, read: Callable[..., RunResult], content: bytes, told: str
+) -> None:
+    """With its file and line, and what to do."""
+    (folder / "a.csv").write_bytes(content)
+
+    result = read("source: a.csv")
+
+    assert result.status == "failed"
+    assert (result.task("read").error or "").startswith(f"a.csv:{told}")
+
+
 def test_a_file_that_may_not_be_read_is_told() -> None:
     """With the reason of the system; root, whom nothing is forbidden, is somebody else meanwhile."""
     with tempfile.TemporaryDirectory() as name:
