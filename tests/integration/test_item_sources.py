@@ -218,6 +218,12 @@ def test_what_cannot_be_a_source_fails_its_task(
             b'"a"x,b\n1,2\n',
             "1: the header is not valid csv: ',' expected after '\"'; a name that holds a quote is quoted",
         ),
+        (
+            b"a,b\r1,2\r3,4\r",
+            r"1: lines end with \r alone, so all is one row; save the file with \n or \r\n at the ends",
+        ),
+        (b"a\r1", r"1: lines end with \r alone, so all is one row"),
+        (b'"a","b"\r"1",2\r', r"1: lines end with \r alone, so all is one row"),
         (b'"a,b\n' + b"1,2\n" * 2_000, "1: a quote in the header is never closed; a name that holds a quote is quoted"),
     ],
 )

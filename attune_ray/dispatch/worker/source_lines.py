@@ -37,6 +37,7 @@ _STREAMS = 2
 _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """How a file begins that is not UTF-8, as Excel's "Unicode text" is."""
+_LONE_CR = "new-line character seen in unquoted field"
 _QUOTED = rb'"(?:[^"]++|"")*+"[^,\n]*+'
 _FIELD = rb"(?:" + _QUOTED + rb'|[^",\n][^,\n]*+|)'
 _RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+\n")
@@ -127,6 +128,8 @@ def read_header(file: SourceFile, columns: tuple[str, ...]) -> tuple[SourceFile,
 
 def _header(file: SourceFile, record: bytes, line: int) -> list[str]:
     try:
+        if b'"' not in record and b"\r" in record.removesuffix(b"\r"):
+            raise csv.Error(_LONE_CR)  # noqa: TRY301  as the csv module does where there are quotes
         return _fields(record)
     except (ValueError, csv.Error) as error:
         raise ActionError(f"{file.shown}:{line}: {_header_reason(record, error)}") from None
@@ -138,6 +141,8 @@ def _header_reason(record: bytes, error: Exception) -> str:
         return "the file is UTF-16; save it as UTF-8"
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start + 1} of the header is not valid UTF-8; save the file as UTF-8"
+    if str(error).startswith(_LONE_CR):
+        return r"lines end with \r alone, so all is one row; save the file with \n or \r\n at the ends of lines"
     if "end of data" in str(error):
         return "a quote in the header is never closed; a name that holds a quote is quoted, the quote in it doubled"
     return f"the header is not valid csv: {error}; a name that holds a quote is quoted, the quote in it doubled"
