@@ -70,6 +70,38 @@ def test_files_of_a_pattern_are_read_in_the_order_of_their_paths(folder: Path, r
     assert told(read(f"source: 'file://{folder}/**/*.log'")) == ["0 1", "1 2", "2 3", "3 no"]
 
 
+def test_a_link_that_leads_nowhere_is_no_match(folder: Path, read: Callable[..., RunResult]) -> None:
+    """As a path of its own it is no file either."""
+    (folder / "lost.log").symlink_to("nowhere")
+
+    for pattern in ("*.log", "lost.log"):
+        assert (read(f"source: '{pattern}'").task("read").error or "").startswith("with_items: no file matches")
+
+
+def test_a_name_that_is_not_utf_8_harms_only_where_it_matches(folder: Path, read: Callable[..., RunResult]) -> None:
+    """Then it is told with its folder."""
+    (folder / "d" / "x").mkdir(parents=True)
+    (folder / "d" / "utf.log").write_text("1\n")
+    Path(os.fsdecode(bytes(folder) + b"/d/not\xff.log")).write_text("2\n")
+    strange = Path(os.fsdecode(bytes(folder) + b"/d/x/\xfe"))
+    strange.mkdir()
+    (strange / "a.txt").write_text("3\n")
+
+    assert told(read("source: 'd/u*.log'")) == ["0 1"]
+    assert told(read("source: 'd/**/u*.log'")) == ["0 1"]
+    rest = "is not UTF-8; rename it, or narrow the pattern"
+    where = rf"with_items: the name of 'not\xff.log' in the folder '{folder}/d' {rest}"
+    assert read("source: 'd/*.log'").task("read").error == where
+    inside = rf"with_items: the name of '\xfe' in the folder '{folder}/d/x' {rest}"
+    assert read("source: 'd/**/*.txt'").task("read").error == inside
+
+
+@pytest.mark.parametrize("name", ["a\\0b.log", "a\\0*.log", f"{'x' * 5_000}.log"])
+def test_a_name_that_no_file_can_have_is_told(folder: Path, read: Callable[..., RunResult], name: str) -> None:  # noqa: ARG001
+    """Not with a traceback."""
+    assert "with_items: " in (read(f'source: "{name}"').task("read").error or "")
+
+
 def test_a_path_with_signs_of_a_pattern_is_taken_as_it_is_where_it_exists(
     folder: Path, read: Callable[..., RunResult]
 ) -> None:
