@@ -70,6 +70,28 @@ def test_files_of_a_pattern_are_read_in_the_order_of_their_paths(folder: Path, r
     assert told(read(f"source: 'file://{folder}/**/*.log'")) == ["0 1", "1 2", "2 3", "3 no"]
 
 
+def test_a_file_is_read_once_by_whatever_links_and_paths(folder: Path, read: Callable[..., RunResult]) -> None:
+    """Loops of links end; of many paths it has the first."""
+    (folder / "d" / "x").mkdir(parents=True)
+    (folder / "d" / "x" / "f.log").write_text("1\n")
+    (folder / "d" / "b.log").write_text("2\n")
+    (folder / "d" / "l").symlink_to(".")
+    (folder / "d" / "self").symlink_to("self")
+    (folder / "d" / "same.log").symlink_to("x/f.log")
+    (folder / "d" / "lost.log").symlink_to("nowhere")
+    (folder / "d" / "y").symlink_to("x")
+    (folder / "other").symlink_to("d/x")
+
+    assert told(read("source: 'd/**/*.log'")) == ["0 2", "1 1"]
+    assert told(read("source: 'd/*/*.log'")) == ["0 2", "1 1"]
+    assert told(read("source: 'd/**'")) == ["0 2", "1 1"]
+    assert told(read("source: '**/f.log'")) == ["0 1"]
+    assert told(read("source: 'o*/*.log'")) == ["0 1"]
+    assert told(read(f"source: [d/x/f.log, ./d//x/f.log, d/x/../b.log, other/f.log, 'file://{folder}/d/b.log']")) == [
+        *("0 1", "1 2")
+    ]
+
+
 def test_a_link_that_leads_nowhere_is_no_match(folder: Path, read: Callable[..., RunResult]) -> None:
     """As a path of its own it is no file either."""
     (folder / "lost.log").symlink_to("nowhere")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from attune_ray.dispatch.worker.source_patterns import expand, is_pattern
+from attune_ray.dispatch.worker.source_patterns import expand, is_local, is_pattern, place_of
 from attune_ray.errors import ActionError, UsageError
 from attune_ray.values.item_source import Compression, FileFormat, ItemSource, kind_of_file
 
@@ -83,13 +83,15 @@ def find_files(source: ItemSource, rendered: Any) -> list[SourceFile]:
     for name in names:
         root, path = _rooted(name, source.base)
         with _looking(_without_secrets(name)):
-            entries = expand(_file_system(root), path)
+            file_system = _file_system(root)
+            entries = expand(file_system, path)
             without = _without_bucket(root, path) if not entries else ""
         files = [info for info in entries if info.type.name != "Directory"]
         if not files:
             raise UsageError(_nothing(name, entries, source) + without)
         for info in files:
-            found.setdefault((root, info.path), _described(info, root, source))
+            place = ("" if is_local(file_system) else root, place_of(file_system, info.path))
+            found.setdefault(place, _described(info, root, source))
     return list(found.values())
 
 

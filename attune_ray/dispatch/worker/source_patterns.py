@@ -4,13 +4,13 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from attune_ray.errors import UsageError
 
-__all__ = ["expand", "is_pattern"]
+__all__ = ["expand", "is_local", "is_pattern", "place_of"]
 
 _MAX_LISTED = 1_000_000
 """Entries of folders that a pattern may look at: one that matches half a disk is a mistake."""
@@ -20,6 +20,11 @@ _MAGIC = re.compile(r"[*?\[]")
 def is_pattern(text: str) -> bool:
     """Whether a path, or a part of one, has signs of a pattern."""
     return _MAGIC.search(text) is not None
+
+
+def place_of(file_system: Any, path: str) -> str:
+    """What all paths of one file or folder have in common: on this machine the real path; elsewhere are no links."""
+    return os.path.realpath(path) if is_local(file_system) else path
 
 
 def expand(file_system: Any, path: str) -> list[Any]:
@@ -33,10 +38,10 @@ def expand(file_system: Any, path: str) -> list[Any]:
         return _there([info])
     parts = path.split("/")
     fixed = next(number for number, part in enumerate(parts) if is_pattern(part))
-    walk = _Walk(_LocalFolders() if _is_local(file_system) else _ArrowFolders(file_system))
+    walk = _Walk(file_system, _LocalFolders() if is_local(file_system) else _ArrowFolders(file_system))
     found = {entry.path: entry for entry in walk.matches("/".join(parts[:fixed]) or "/", tuple(parts[fixed:]))}
     paths = sorted(found)
-    if not _is_local(file_system):
+    if not is_local(file_system):
         return [found[path].info for path in paths]
     for match in paths:
         if not _is_utf_8(match):
@@ -44,7 +49,7 @@ def expand(file_system: Any, path: str) -> list[Any]:
     return _there(file_system.get_file_info(paths))
 
 
-def _is_local(file_system: Any) -> bool:
+def is_local(file_system: Any) -> bool:
     """Whether it is this machine's own."""
     return bool(file_system.type_name == "local")
 
@@ -90,11 +95,20 @@ class _Entry(NamedTuple):
 class _Walk:
     """Goes down a tree of folders, as far as a pattern leads."""
 
+    file_system: Any
     folders: "_LocalFolders | _ArrowFolders"
     n_listed: int = 0
+    _seen: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
 
     def matches(self, folder: str, parts: tuple[str, ...]) -> Iterator[_Entry]:
-        """What is below a folder that the parts of a pattern match; ``**`` is any number of folders."""
+        """What is below a folder that the parts of a pattern match; ``**`` is any number of folders.
+
+        Where links lead to a folder again, nothing is below it that was not found before: so loops of them end.
+        """
+        known = (place_of(self.file_system, folder), parts)
+        if known in self._seen:
+            return
+        self._seen.add(known)
         part, rest = parts[0], parts[1:]
         if part == "**":
             yield from self.matches(folder, rest or ("*",))
