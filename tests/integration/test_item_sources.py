@@ -332,6 +332,27 @@ def test_a_file_that_has_changed_gives_errors_and_no_wrong_items(folder: Path, e
     assert f"there is no such file on {HOST} ({path})" in str(next(later.take((1,))).error)
 
 
+@pytest.mark.parametrize("ending", ["log", "csv", "log.gz", "parquet"])
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_put_in_the_place_of_a_file_is_not_waited_for(
+    folder: Path, ending: str, put: Callable[[Path], None]
+) -> None:
+    """Between counting and reading: a pipe, a folder, a device."""
+    path = folder / f"a.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.table({"x": [1, 2]}), path)
+    else:
+        path.write_bytes(gzip.compress(b"1\n2\n") if ending == "log.gz" else b"1\n2\n3\n")
+    items = open_here(path)
+    path.unlink()
+    put(path)
+
+    faults = {str(item.error) for item in items.take(range(2))}
+
+    [fault] = faults
+    assert fault.startswith(f"a.{ending}: it is no regular file any more (but a folder, a device, a pipe or a socket)")
+
+
 def test_a_damaged_row_group_fails_its_own_rows(folder: Path) -> None:
     """The others are read."""
     path = folder / "a.parquet"

@@ -96,8 +96,17 @@ def find_files(source: ItemSource, rendered: Any) -> list[SourceFile]:
 
 
 def open_bytes(file: SourceFile) -> Any:
-    """An Arrow input stream of its bytes, decompressed; of an uncompressed one, a file to read at any place."""
+    """An Arrow input stream of its bytes, decompressed; of an uncompressed one, a file to read at any place.
+
+    Raises:
+        ActionError: something else is in its place by now, as a pipe, which would be waited for without end.
+    """
     file_system = _file_system(file.root)
+    if is_local(file_system):
+        [info] = file_system.get_file_info([file.path])
+        if info.type.name not in {"File", "NotFound"}:
+            told = "is no regular file any more (but a folder, a device, a pipe or a socket); put it back and run again"
+            raise ActionError(f"{file.shown}: it {told}")
     if file.compression is Compression.NONE:
         return file_system.open_input_file(file.path)
     return file_system.open_input_stream(file.path, compression=file.compression.value)
