@@ -153,6 +153,9 @@ def test_a_batch_has_the_columns_of_all_its_rows() -> None:
     sliced = as_batch(NativeList(TABLE.slice(1, 2)))
 
     assert as_batch([{"a": 1}, {"b": "x"}]).to_pydict() == {"a": [1, None], "b": [None, "x"]}
+    assert as_batch([{}, {}]).num_rows == 2
+    assert as_batch(NativeList(TABLE.select([]))).num_rows == 3
+    assert as_batch([]).num_rows == 0
     assert as_batch(["x", 1.5][:1]).to_pydict() == {"item": ["x"]}
     assert sliced.to_pydict() == {"n": [None, 3], "s": ["b", "c"]}
     assert sliced.column("n").buffers()[1].address == TABLE["n"].chunk(0).buffers()[1].address
@@ -168,7 +171,10 @@ def test_a_batch_has_the_columns_of_all_its_rows() -> None:
         ([0.5, True], "number in row 1 and boolean in row 2"),
         ([{"b": 1}, [1]], "object in row 1 and array in row 2"),
         ([[1], ["x"]], "Could not convert 'x' with type str: tried to convert to int64"),
-        ([-1, 2**63], "Python int too large to convert to C long"),
+        ([-1, 2**63], "the number in row 2 is above 2**63 - 1, where Arrow's integers end; make it a text"),
+        ([2**64 - 1, 1], "the number in row 1 is above 2**63 - 1, where Arrow's integers end; make it a text"),
+        ([0.5, None, 2**63], "the number in row 3 is above 2**63 - 1, where Arrow's integers end; make it a text"),
+        ([[1], [{"b": [2**63]}]], "the number in row 2 is above 2**63 - 1, where Arrow's integers end; make it a text"),
     ],
 )
 def test_values_of_different_types_are_no_column(values: list[Any], told: str) -> None:
