@@ -36,6 +36,15 @@ def make_array(shape: list[int]) -> Any:
     return np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
 
 
+@action("native.odd_array")
+def odd_array(kind: str) -> Any:
+    """Arrays that are not rows of numbers behind each other."""
+    grid = np.arange(6).reshape(2, 3)
+    return {"strided": grid[:, ::2], "fortran": np.asfortranarray(grid), "masked": np.ma.array(grid, mask=grid > 4)}[
+        kind
+    ]
+
+
 @action("native.make_inline", inline=True)
 def make_inline() -> pa.RecordBatch:
     """Made in the coordinator."""
@@ -138,6 +147,7 @@ ALL = (
     make_table,
     make_frame,
     make_array,
+    odd_array,
     make_inline,
     unstorable,
     binary,
@@ -193,6 +203,18 @@ def test_an_array_is_a_list_to_expressions(run: Callable[..., RunResult]) -> Non
     result = run({"whole": "{{ task.make.result }}", "one": "{{ task.make.data[1][2] }}"}, make=make)
 
     assert result.output == {"whole": [[0, 1, 2], [3, 4, 5]], "one": 5}
+
+
+def test_arrays_are_the_same_to_a_plain_task_and_to_a_fan_out(run: Callable[..., RunResult]) -> None:
+    """Whatever lies between their numbers in memory; null where one is masked."""
+    kinds = {"strided": [[0, 2], [3, 5]], "fortran": [[0, 1, 2], [3, 4, 5]], "masked": [[0, 1, 2], [3, 4, None]]}
+    make = {kind: {"action": "native.odd_array", "input": {"kind": kind}} for kind in kinds}
+    each = {"action": "native.odd_array", "with_items": list(kinds), "input": {"kind": "{{ item }}"}}
+    output = {kind: f"{{{{ task.{kind}.result }}}}" for kind in kinds}
+    result = run(output, each=each, **make)
+
+    assert {kind: list(result.output[kind]) for kind in kinds} == kinds
+    assert list(result.task("each").results) == list(kinds.values())
 
 
 @pytest.mark.parametrize("make", ["native.table", "native.frame"])

@@ -78,7 +78,18 @@ def _plain(value: Any) -> Any:
             return columns_of(value)
         if isinstance(value, pa.Array | pa.ChunkedArray):
             return values_of(value, "")
+    if (np := sys.modules.get("numpy")) is not None and isinstance(value, np.ndarray):
+        return _plain_array(value, np)
     raise TypeError(type(value).__name__)
+
+
+def _plain_array(array: Any, np: Any) -> Any:
+    """What orjson takes of an array that it does not take: it wants rows behind each other, and no mask or subclass."""
+    if isinstance(array, np.ma.MaskedArray):
+        return array.tolist()  # None where it is masked
+    if type(array) is np.ndarray and array.flags.c_contiguous:
+        raise TypeError(f"an array of {array.dtype}")
+    return np.ascontiguousarray(array)
 
 
 def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR0911  one return per kind of value

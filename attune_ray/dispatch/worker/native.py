@@ -108,7 +108,9 @@ def as_native(value: Any) -> Any:
         is_part = table.get_total_buffer_size() > 2 * table.nbytes  # a slice would travel with all that it was cut from
         return copied(table) if is_part else table
     numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.ndarray) or not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
+    if numpy is None or not isinstance(value, numpy.ndarray) or isinstance(value, numpy.ma.MaskedArray):
+        return None  # a buffer has no place for a mask
+    if not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
         return None
     if value.dtype.itemsize > _MOST_BYTES or not value.dtype.isnative:
         return None

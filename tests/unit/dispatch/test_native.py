@@ -66,6 +66,7 @@ def test_a_table_is_an_object_of_columns() -> None:
         np.array([1 + 2j]),
         np.array([1], np.longdouble),
         np.array([1], ">i4"),
+        np.ma.array([1, 2], mask=[0, 1]),
     ],
 )
 def test_other_values_are_stored_as_json(value: Any) -> None:
