@@ -427,10 +427,13 @@ def test_what_is_no_table_is_told(run: Callable[..., RunResult]) -> None:
     """Two columns of one name; bytes where JSON is due."""
     result = run(
         twice={"action": "native.unstorable", "input": {"kind": "twice"}},
+        each_twice={"action": "native.unstorable", "with_items": ["twice"], "input": {"kind": "{{ item }}"}},
         bytes={"action": "native.unstorable", "input": {"kind": "bytes"}},
     )
 
-    assert result.task("twice").error == "result: two columns of the table have the same name"
+    told = "result: two columns of the table have the same name"
+    assert result.task("twice").error == told
+    assert [failed["error"] for failed in result.task("each_twice").failed_items] == [told]
     assert result.task("bytes").error == "result[0]: the column 'b' is of type binary, which has no JSON form"
 
 

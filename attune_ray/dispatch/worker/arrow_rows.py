@@ -1,6 +1,7 @@
 """Rows of Arrow tables as JSON values: what expressions and templates see of them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,14 @@ from attune_ray.errors import ActionError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["columns_of", "rows_of", "values_of"]
+__all__ = ["columns_of", "require_names", "rows_of", "values_of"]
 
 
 def rows_of(table: "pa.Table | pa.RecordBatch") -> list[dict[str, Any]]:
     """The rows as objects, in the order of the table.
 
     Raises:
-        ActionError: a column has no JSON form.
+        ActionError: a column has no JSON form, or two have one name.
     """
     columns = columns_of(table)
     if not columns:
@@ -30,10 +31,17 @@ def columns_of(table: "pa.Table | pa.RecordBatch") -> dict[str, list[Any]]:
     """The columns as lists.
 
     Raises:
-        ActionError: a column has no JSON form.
+        ActionError: a column has no JSON form, or two have one name.
     """
     names = table.schema.names
+    require_names(names)
     return {name: values_of(column, name) for name, column in zip(names, table.columns, strict=True)}
+
+
+def require_names(names: Sequence[Any]) -> None:
+    """Raise ActionError where two columns have one name: an object would have but one of them."""
+    if len(set(names)) < len(names):
+        raise ActionError("two columns of the table have the same name")
 
 
 def values_of(column: "pa.Array | pa.ChunkedArray", name: str) -> list[Any]:

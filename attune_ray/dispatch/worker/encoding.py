@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from attune_ray.dispatch.worker.arrow_rows import columns_of, values_of
+from attune_ray.dispatch.worker.arrow_rows import columns_of, require_names, values_of
 from attune_ray.errors import ActionError, UnstorableResultError
 from attune_ray.expression import LazyList
 
@@ -72,7 +72,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         raise TypeError("a set has no order")
     if (pd := sys.modules.get("pandas")) is not None and isinstance(value, pd.DataFrame | pd.Series):
-        return value.to_dict("list") if isinstance(value, pd.DataFrame) else value.to_list()
+        if isinstance(value, pd.Series):
+            return value.to_list()
+        require_names(list(value.columns))
+        return value.to_dict("list")
     if (pa := sys.modules.get("pyarrow")) is not None:
         if isinstance(value, pa.Table | pa.RecordBatch):
             return columns_of(value)

@@ -97,9 +97,17 @@ def test_a_slice_does_not_take_along_what_it_was_cut_from() -> None:
 
 
 def test_a_table_needs_names() -> None:
-    """Of its own for each column."""
-    with pytest.raises(UnstorableResultError, match="two columns"):
-        as_native(pa.table([[1], [2]], names=["a", "a"]))
+    """Of its own for each column; also where it is stored as JSON."""
+    twice = pa.table([[1], [2]], names=["a", "a"])
+    told = "two columns of the table have the same name"
+
+    with pytest.raises(UnstorableResultError, match=f"^result: {told}$"):
+        as_native(twice)
+    for value in (twice, twice.to_batches()[0], twice.to_pandas()):
+        with pytest.raises(UnstorableResultError, match=f"^result: {told}$"):
+            encode(value)
+        with pytest.raises(UnstorableResultError, match=rf"^result\.x\[0\]: {told}$"):
+            encode({"x": [value]})
 
 
 @pytest.mark.parametrize(
