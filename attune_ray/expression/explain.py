@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from jinja2 import nodes
 
+from attune_ray.errors import ActionError
 from attune_ray.expression.check import did_you_mean
 from attune_ray.expression.context import ItemContext, LazyList
 from attune_ray.expression.fault import Fault, kind
@@ -26,7 +27,7 @@ def reason_for(error: Exception, node: nodes.Expr | None, scope: ItemContext, ev
         scope: what the template was evaluated in.
         evaluate: gives the value of a part of the expression again.
     """
-    if isinstance(error, Fault):
+    if isinstance(error, Fault | ActionError):  # the latter by a lazy list, whose elements cannot be read
         return str(error)
     match node, error:
         case nodes.Name(name="item" | "index" as name), AttributeError():

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from attune_ray.errors import AttuneError, EvaluationError, ExpressionSyntaxError
+from attune_ray.errors import ActionError, AttuneError, EvaluationError, ExpressionSyntaxError
 from attune_ray.expression.compile import FILENAME, Code, Site
 from attune_ray.expression.constants import fresh
 from attune_ray.expression.context import ItemContext
@@ -54,7 +54,7 @@ class _Explainer:
 
     def __call__(self, error: Exception, scope: ItemContext) -> AttuneError:
         """What Python raised, as an error that tells the expression, its place and the reason."""
-        if isinstance(error, AttuneError):
+        if isinstance(error, AttuneError) and not isinstance(error, ActionError):
             return error
         site = self._site(error.__traceback__)
         node = None if site is None else site.node

@@ -70,6 +70,60 @@ def test_files_of_a_pattern_are_read_in_the_order_of_their_paths(folder: Path, r
     assert told(read(f"source: 'file://{folder}/**/*.log'")) == ["0 1", "1 2", "2 3", "3 no"]
 
 
+def test_a_file_is_read_once_by_whatever_links_and_paths(folder: Path, read: Callable[..., RunResult]) -> None:
+    """Loops of links end; of many paths it has the first."""
+    (folder / "d" / "x").mkdir(parents=True)
+    (folder / "d" / "x" / "f.log").write_text("1\n")
+    (folder / "d" / "b.log").write_text("2\n")
+    (folder / "d" / "l").symlink_to(".")
+    (folder / "d" / "self").symlink_to("self")
+    (folder / "d" / "same.log").symlink_to("x/f.log")
+    (folder / "d" / "lost.log").symlink_to("nowhere")
+    (folder / "d" / "y").symlink_to("x")
+    (folder / "other").symlink_to("d/x")
+
+    assert told(read("source: 'd/**/*.log'")) == ["0 2", "1 1"]
+    assert told(read("source: 'd/*/*.log'")) == ["0 2", "1 1"]
+    assert told(read("source: 'd/**'")) == ["0 2", "1 1"]
+    assert told(read("source: '**/f.log'")) == ["0 1"]
+    assert told(read("source: 'o*/*.log'")) == ["0 1"]
+    assert told(read(f"source: [d/x/f.log, ./d//x/f.log, d/x/../b.log, other/f.log, 'file://{folder}/d/b.log']")) == [
+        *("0 1", "1 2")
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_no_match(folder: Path, read: Callable[..., RunResult]) -> None:
+    """As a path of its own it is no file either."""
+    (folder / "lost.log").symlink_to("nowhere")
+
+    for pattern in ("*.log", "lost.log"):
+        assert (read(f"source: '{pattern}'").task("read").error or "").startswith("with_items: no file matches")
+
+
+def test_a_name_that_is_not_utf_8_harms_only_where_it_matches(folder: Path, read: Callable[..., RunResult]) -> None:
+    """Then it is told with its folder."""
+    (folder / "d" / "x").mkdir(parents=True)
+    (folder / "d" / "utf.log").write_text("1\n")
+    Path(os.fsdecode(bytes(folder) + b"/d/not\xff.log")).write_text("2\n")
+    strange = Path(os.fsdecode(bytes(folder) + b"/d/x/\xfe"))
+    strange.mkdir()
+    (strange / "a.txt").write_text("3\n")
+
+    assert told(read("source: 'd/u*.log'")) == ["0 1"]
+    assert told(read("source: 'd/**/u*.log'")) == ["0 1"]
+    rest = "is not UTF-8; rename it, or narrow the pattern"
+    where = rf"with_items: the name of 'not\xff.log' in the folder '{folder}/d' {rest}"
+    assert read("source: 'd/*.log'").task("read").error == where
+    inside = rf"with_items: the name of '\xfe' in the folder '{folder}/d/x' {rest}"
+    assert read("source: 'd/**/*.txt'").task("read").error == inside
+
+
+@pytest.mark.parametrize("name", ["a\\0b.log", "a\\0*.log", f"{'x' * 5_000}.log"])
+def test_a_name_that_no_file_can_have_is_told(folder: Path, read: Callable[..., RunResult], name: str) -> None:  # noqa: ARG001
+    """Not with a traceback."""
+    assert "with_items: " in (read(f'source: "{name}"').task("read").error or "")
+
+
 def test_a_path_with_signs_of_a_pattern_is_taken_as_it_is_where_it_exists(
     folder: Path, read: Callable[..., RunResult]
 ) -> None:
@@ -205,6 +259,40 @@ def test_what_cannot_be_a_source_fails_its_task(
     assert "word" not in (result.task("read").error or "")
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a,b\n1,2\n".encode("utf-16"), "1: the file is UTF-16; save it as UTF-8"),
+        (b"\xfe\xff" + "a,b\n".encode("utf-16-be"), "1: the file is UTF-16; save it as UTF-8"),
+        (
+            "\r\nGröße,b\n1,2\n".encode("latin-1"),
+            "2: byte 3 of the header is not valid UTF-8; save the file as UTF-8",
+        ),
+        (
+            b'"a"x,b\n1,2\n',
+            "1: the header is not valid csv: ',' expected after '\"'; a name that holds a quote is quoted",
+        ),
+        (
+            b"a,b\r1,2\r3,4\r",
+            r"1: lines end with \r alone, so all is one row; save the file with \n or \r\n at the ends",
+        ),
+        (b"a\r1", r"1: lines end with \r alone, so all is one row"),
+        (b'"a","b"\r"1",2\r', r"1: lines end with \r alone, so all is one row"),
+        (b'"a,b\n' + b"1,2\n" * 2_000, "1: a quote in the header is never closed; a name that holds a quote is quoted"),
+    ],
+)
+def test_a_header_that_is_no_row_of_names_is_told(
+    folder: Path, read: Callable[..., RunResult], content: bytes, told: str
+) -> None:
+    """With its file and line, and what to do."""
+    (folder / "a.csv").write_bytes(content)
+
+    result = read("source: a.csv")
+
+    assert result.status == "failed"
+    assert (result.task("read").error or "").startswith(f"a.csv:{told}")
+
+
 def test_a_file_that_may_not_be_read_is_told() -> None:
     """With the reason of the system; root, whom nothing is forbidden, is somebody else meanwhile."""
     with tempfile.TemporaryDirectory() as name:
@@ -242,6 +330,27 @@ def test_a_file_that_has_changed_gives_errors_and_no_wrong_items(folder: Path, e
     if ending == "log":
         assert faults[0] == "a.log: the file has changed since its items were counted; run the workflow again"
     assert f"there is no such file on {HOST} ({path})" in str(next(later.take((1,))).error)
+
+
+@pytest.mark.parametrize("ending", ["log", "csv", "log.gz", "parquet"])
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_put_in_the_place_of_a_file_is_not_waited_for(
+    folder: Path, ending: str, put: Callable[[Path], None]
+) -> None:
+    """Between counting and reading: a pipe, a folder, a device."""
+    path = folder / f"a.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.table({"x": [1, 2]}), path)
+    else:
+        path.write_bytes(gzip.compress(b"1\n2\n") if ending == "log.gz" else b"1\n2\n3\n")
+    items = open_here(path)
+    path.unlink()
+    put(path)
+
+    faults = {str(item.error) for item in items.take(range(2))}
+
+    [fault] = faults
+    assert fault.startswith(f"a.{ending}: it is no regular file any more (but a folder, a device, a pipe or a socket)")
 
 
 def test_a_damaged_row_group_fails_its_own_rows(folder: Path) -> None:

@@ -36,6 +36,15 @@ def make_array(shape: list[int]) -> Any:
     return np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
 
 
+@action("native.odd_array")
+def odd_array(kind: str) -> Any:
+    """Arrays that are not rows of numbers behind each other."""
+    grid = np.arange(6).reshape(2, 3)
+    return {"strided": grid[:, ::2], "fortran": np.asfortranarray(grid), "masked": np.ma.array(grid, mask=grid > 4)}[
+        kind
+    ]
+
+
 @action("native.make_inline", inline=True)
 def make_inline() -> pa.RecordBatch:
     """Made in the coordinator."""
@@ -48,6 +57,19 @@ def unstorable(kind: str) -> Any:
     if kind == "twice":
         return pa.table([[1], [2]], names=["a", "a"])
     return [pa.table({"b": [b"\xff"]})]
+
+
+@action("native.binary")
+def binary() -> pa.Table:
+    """A column that JSON has not, null in one row."""
+    return pa.table({"n": [1, 2, 3], "b": [b"\xff", None, b"x"]})
+
+
+@action("native.union", inline=True)
+def union() -> pa.Table:
+    """A column that pandas has not."""
+    types, offsets = pa.array([0, 1], pa.int8()), pa.array([0, 0], pa.int32())
+    return pa.table({"n": pa.UnionArray.from_dense(types, offsets, [pa.array([1]), pa.array(["x"])])})
 
 
 @action("native.look")
@@ -75,6 +97,24 @@ def frame_sum(frame: pd.DataFrame) -> int:
     """An annotation asks for a data frame."""
     assert isinstance(frame, pd.DataFrame)
     return int(frame["n"].sum())
+
+
+@action("native.frame_sum_inline", inline=True)
+def frame_sum_inline(frame: pd.DataFrame) -> int:
+    """The same in the coordinator."""
+    return int(frame["n"].sum())
+
+
+@action("native.fail_batch", batch="arrow")
+def fail_batch(rows: pa.RecordBatch) -> None:
+    """Of a batch that JSON has not."""
+    raise ValueError(rows.num_rows)
+
+
+@action("native.look_async")
+async def look_async(value: Any) -> str:
+    """In an event loop of a worker."""
+    return type(value).__name__
 
 
 @action("native.forms")
@@ -107,11 +147,17 @@ ALL = (
     make_table,
     make_frame,
     make_array,
+    odd_array,
     make_inline,
     unstorable,
+    binary,
+    union,
     look,
     look_inline,
+    look_async,
     frame_sum,
+    frame_sum_inline,
+    fail_batch,
     forms,
     mean,
     double,
@@ -157,6 +203,18 @@ def test_an_array_is_a_list_to_expressions(run: Callable[..., RunResult]) -> Non
     result = run({"whole": "{{ task.make.result }}", "one": "{{ task.make.data[1][2] }}"}, make=make)
 
     assert result.output == {"whole": [[0, 1, 2], [3, 4, 5]], "one": 5}
+
+
+def test_arrays_are_the_same_to_a_plain_task_and_to_a_fan_out(run: Callable[..., RunResult]) -> None:
+    """Whatever lies between their numbers in memory; null where one is masked."""
+    kinds = {"strided": [[0, 2], [3, 5]], "fortran": [[0, 1, 2], [3, 4, 5]], "masked": [[0, 1, 2], [3, 4, None]]}
+    make = {kind: {"action": "native.odd_array", "input": {"kind": kind}} for kind in kinds}
+    each = {"action": "native.odd_array", "with_items": list(kinds), "input": {"kind": "{{ item }}"}}
+    output = {kind: f"{{{{ task.{kind}.result }}}}" for kind in kinds}
+    result = run(output, each=each, **make)
+
+    assert {kind: list(result.output[kind]) for kind in kinds} == kinds
+    assert list(result.task("each").results) == list(kinds.values())
 
 
 @pytest.mark.parametrize("make", ["native.table", "native.frame"])
@@ -216,6 +274,21 @@ def test_tables_go_between_the_coordinator_and_workers(run: Callable[..., RunRes
     assert result.task("text").result["stdout"] == '{"n":[0,1],"name":["row 0","row 1"]}!'  # type: ignore[index]
 
 
+def test_conditions_publishes_and_outputs_survive_a_column_without_a_json_form(run: Callable[..., RunResult]) -> None:
+    """Each is told as any other that has no value."""
+    then = [{"publish": {"v": "{{ task.made.result }}"}, "do": "never", "when": "{{ task.made.b[0] == 1 }}"}]
+    result = run(
+        {"b": "{{ task.made.b }}", "n": "{{ task.made.n }}"},
+        made={"action": "native.binary", "next": then},
+        never={"action": "core.noop"},
+    )
+
+    assert result.output["n"] == [1, 2, 3]
+    assert "b" not in result.output
+    assert len(result.warnings) == 2
+    assert all("the column 'b' is of type binary, which has no JSON form" in told for told in result.warnings)
+
+
 def test_a_table_outlives_the_cluster(make_ray_engine: MakeEngine) -> None:
     """Its buffers are copied when the engine is closed."""
     with make_ray_engine(*ALL) as engine:
@@ -253,6 +326,58 @@ def test_rows_of_a_table_are_items(run: Callable[..., RunResult]) -> None:
     assert [batch["n"] for batch in result.task("cut").results] == [1_000, 1_000, 500]
     assert list(result.task("lists").results) == ["1999", "2499"]
     assert [failed["item"] for failed in result.task("bad").failed_items] == [{"n": 7, "name": "row 7"}]
+
+
+@pytest.mark.parametrize("ref", ["native.look", "native.look_inline", "native.look_async", "core.echo"])
+def test_rows_that_have_no_json_form_fail_alone(run: Callable[..., RunResult], ref: str) -> None:
+    """Wherever the action runs; for good, and as a batch where they are in one."""
+    told = "the column 'b' is of type binary, which has no JSON form"
+    over: dict[str, Any] = {
+        "action": ref,
+        "with_items": "{{ task.made.result }}",
+        "retry": {"count": 1, "delay": 9_999},
+    }
+    over["input"] = {"message" if ref == "core.echo" else "value": "{{ item }}"}
+    result = run(
+        made={"action": "native.binary"},
+        each={**over, "tolerate": "100%"},
+        cut={**over, "batch_size": 2, "when": "true"},
+    )
+
+    assert [(failed["index"], failed["error"]) for failed in result.task("each").failed_items] == [(0, told), (2, told)]
+    assert [failed["item"] for failed in result.task("each").failed_items] == [None, None]
+    assert result.task("each").results[1] is not None
+    assert [failed["error"] for failed in result.task("cut").failed_items] == [told, told]
+
+
+def test_a_batch_that_has_no_json_form_is_taken_as_it_is(run: Callable[..., RunResult]) -> None:
+    """Where its action fails, the item is null among the failed ones; whether it may be tried again asks for it too."""
+    over: dict[str, Any] = {"with_items": "{{ task.made.result }}", "batch_size": 2, "input": {"rows": "{{ item }}"}}
+    result = run(
+        made={"action": "native.binary"},
+        taken={**over, "action": "native.mean"},
+        failing={**over, "action": "native.fail_batch", "retry": {"count": 1, "on_error": "{{ item[0].b == 1 }}"}},
+    )
+
+    assert [batch["n"] for batch in result.task("taken").results] == [2, 1]
+    assert [(failed["index"], failed["item"]) for failed in result.task("failing").failed_items] == [
+        (0, None),
+        (1, None),
+    ]
+    assert result.task("failing").failed_items[0]["error"].startswith("ValueError: 2 (retry.on_error: ")
+
+
+@pytest.mark.parametrize("over", [{}, {"with_items": [1, 2]}])
+def test_a_table_that_pandas_cannot_hold_is_told(run: Callable[..., RunResult], over: dict[str, Any]) -> None:
+    """By the items that were to take it, or their task."""
+    take = {**over, "input": {"frame": "{{ task.made.result }}"}}
+    for ref in ("native.frame_sum", "native.frame_sum_inline"):
+        result = run(made={"action": "native.union"}, take={**take, "action": ref})
+
+        found = result.task("take")
+        error = found.failed_items[0]["error"] if found.failed_items else found.error
+        assert error is not None
+        assert error.startswith(f"{ref}: frame: the stored value cannot be handed over as DataFrame: No known")
 
 
 def test_a_batch_of_files_is_a_record_batch(run: Callable[..., RunResult], tmp_path: Path) -> None:
@@ -302,10 +427,13 @@ def test_what_is_no_table_is_told(run: Callable[..., RunResult]) -> None:
     """Two columns of one name; bytes where JSON is due."""
     result = run(
         twice={"action": "native.unstorable", "input": {"kind": "twice"}},
+        each_twice={"action": "native.unstorable", "with_items": ["twice"], "input": {"kind": "{{ item }}"}},
         bytes={"action": "native.unstorable", "input": {"kind": "bytes"}},
     )
 
-    assert result.task("twice").error == "result: two columns of the table have the same name"
+    told = "result: two columns of the table have the same name"
+    assert result.task("twice").error == told
+    assert [failed["error"] for failed in result.task("each_twice").failed_items] == [told]
     assert result.task("bytes").error == "result[0]: the column 'b' is of type binary, which has no JSON form"
 
 

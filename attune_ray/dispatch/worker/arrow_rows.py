@@ -1,6 +1,7 @@
 """Rows of Arrow tables as JSON values: what expressions and templates see of them."""
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,14 @@ from attune_ray.errors import ActionError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["columns_of", "rows_of", "values_of"]
+__all__ = ["columns_of", "require_names", "rows_of", "values_of"]
 
 
 def rows_of(table: "pa.Table | pa.RecordBatch") -> list[dict[str, Any]]:
     """The rows as objects, in the order of the table.
 
     Raises:
-        ActionError: a column has no JSON form.
+        ActionError: a column has no JSON form, or two have one name.
     """
     columns = columns_of(table)
     if not columns:
@@ -30,18 +31,38 @@ def columns_of(table: "pa.Table | pa.RecordBatch") -> dict[str, list[Any]]:
     """The columns as lists.
 
     Raises:
-        ActionError: a column has no JSON form.
+        ActionError: a column has no JSON form, or two have one name.
     """
     names = table.schema.names
+    require_names(names)
     return {name: values_of(column, name) for name, column in zip(names, table.columns, strict=True)}
+
+
+def require_names(names: Sequence[Any]) -> None:
+    """Raise ActionError where two columns have one name: an object would have but one of them."""
+    if len(set(names)) < len(names):
+        raise ActionError("two columns of the table have the same name")
 
 
 def values_of(column: "pa.Array | pa.ChunkedArray", name: str) -> list[Any]:
     """A column as JSON values: moments as ISO 8601 texts, decimals as texts, NaN and infinities as null.
 
     Raises:
-        ActionError: its type has no JSON form.
+        ActionError: its type has no JSON form, or one of its values has none.
     """
+    import pyarrow as pa  # noqa: PLC0415  heavy
+
+    try:
+        values = _python_values(column)
+        return values if _is_plain(column.type) else orjson.loads(orjson.dumps(values, default=_plain))
+    except orjson.JSONEncodeError:  # a TypeError too
+        raise ActionError(f"the column {name!r} is of type {column.type}, which has no JSON form") from None
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:  # a moment beyond year 9999, no UTF-8
+        told = f"the column {name!r} is of type {column.type}, and a value of it has no JSON form: {error}"
+        raise ActionError(told) from error
+
+
+def _python_values(column: "pa.Array | pa.ChunkedArray") -> list[Any]:
     import pyarrow as pa  # noqa: PLC0415  heavy
     import pyarrow.compute as pc  # noqa: PLC0415
 
@@ -52,13 +73,7 @@ def values_of(column: "pa.Array | pa.ChunkedArray", name: str) -> list[Any]:
         column = pc.cast(column, pa.int64())
     elif pa.types.is_floating(kind):
         column = pc.if_else(pc.is_finite(column), column, None)
-    values: list[Any] = column.to_pylist()
-    if _is_plain(kind):
-        return values
-    try:
-        found: list[Any] = orjson.loads(orjson.dumps(values, default=_plain))
-    except TypeError:
-        raise ActionError(f"the column {name!r} is of type {kind}, which has no JSON form") from None
+    found: list[Any] = column.to_pylist()
     return found
 
 

@@ -274,8 +274,11 @@ def _storable(text: str) -> str:
 
 
 def encoded_item(item: Any) -> bytes | None:
-    """An item as failed rows keep it; None: it could not be read itself."""
-    return None if isinstance(item, Unreadable) else encode(item)
+    """An item as failed rows keep it; None: it could not be read itself, or is rows of a table without a JSON form."""
+    try:
+        return None if isinstance(item, Unreadable) else encode(item)
+    except UnstorableResultError:
+        return None
 
 
 def summary_of(saved: SavedRows) -> Summary:

@@ -87,7 +87,7 @@ def _handed(value: Columns | NativeList, parameter: inspect.Parameter | None, wh
         if isinstance(value, Columns):
             return _table(value, wanted)
         return _array(value, wanted)
-    except (ImportError, ValueError, TypeError) as error:
+    except Exception as error:  # Arrow and pandas raise whatever they like at a type that they do not convert
         raise PermanentError(f"{where}: the stored value cannot be handed over as {wanted}: {error}") from error
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from attune_ray.dispatch.worker.arrow_rows import columns_of, values_of
+from attune_ray.dispatch.worker.arrow_rows import columns_of, require_names, values_of
 from attune_ray.errors import ActionError, UnstorableResultError
 from attune_ray.expression import LazyList
 
@@ -72,13 +72,27 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         raise TypeError("a set has no order")
     if (pd := sys.modules.get("pandas")) is not None and isinstance(value, pd.DataFrame | pd.Series):
-        return value.to_dict("list") if isinstance(value, pd.DataFrame) else value.to_list()
+        if isinstance(value, pd.Series):
+            return value.to_list()
+        require_names(list(value.columns))
+        return value.to_dict("list")
     if (pa := sys.modules.get("pyarrow")) is not None:
         if isinstance(value, pa.Table | pa.RecordBatch):
             return columns_of(value)
         if isinstance(value, pa.Array | pa.ChunkedArray):
             return values_of(value, "")
+    if (np := sys.modules.get("numpy")) is not None and isinstance(value, np.ndarray):
+        return _plain_array(value, np)
     raise TypeError(type(value).__name__)
+
+
+def _plain_array(array: Any, np: Any) -> Any:
+    """What orjson takes of an array that it does not take: it wants rows behind each other, and no mask or subclass."""
+    if isinstance(array, np.ma.MaskedArray):
+        return array.tolist()  # None where it is masked
+    if type(array) is np.ndarray and array.flags.c_contiguous:
+        raise TypeError(f"an array of {array.dtype}")
+    return np.ascontiguousarray(array)
 
 
 def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR0911  one return per kind of value
@@ -94,7 +108,12 @@ def _find_fault(value: Any, path: str, depth: int) -> str | None:  # noqa: PLR09
                 if fault := _find_fault(part, f"{path}{_step(key)}", depth + 1):
                     return fault
             return None
-        case list() | LazyList() | tuple() if not hasattr(value, "_fields"):  # a named tuple is a leaf that is refused
+        case LazyList():
+            try:
+                return _find_fault(list(value), path, depth)
+            except ActionError as error:  # its elements are rows of a table without a JSON form
+                return f"{where}: {error}"
+        case list() | tuple() if not hasattr(value, "_fields"):  # a named tuple is a leaf that is refused
             faults = (_find_fault(part, f"{path}[{index}]", depth + 1) for index, part in enumerate(value))
             return next((fault for fault in faults if fault), None)
         case int() if not -(2**63) <= value < 2**64:

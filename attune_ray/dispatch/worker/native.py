@@ -13,6 +13,7 @@ from attune_ray.expression import LazyList
 __all__ = ["Columns", "NativeList", "as_batch", "as_native", "copied", "view_of"]
 
 _MOST_BYTES = 8
+_NO_INT64 = 2**63
 _ARRAY_KINDS = "biuf"
 """NumPy's booleans, integers and floats, of 64 bits at the most: what a buffer holds and JSON has."""
 _KINDS = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
@@ -107,7 +108,9 @@ def as_native(value: Any) -> Any:
         is_part = table.get_total_buffer_size() > 2 * table.nbytes  # a slice would travel with all that it was cut from
         return copied(table) if is_part else table
     numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.ndarray) or not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
+    if numpy is None or not isinstance(value, numpy.ndarray) or isinstance(value, numpy.ma.MaskedArray):
+        return None  # a buffer has no place for a mask
+    if not value.ndim or value.dtype.kind not in _ARRAY_KINDS:
         return None
     if value.dtype.itemsize > _MOST_BYTES or not value.dtype.isnative:
         return None
@@ -159,6 +162,8 @@ def as_batch(item: Any) -> Any:
         return _one_batch(item.source)
     rows = item if all(isinstance(row, dict) for row in item) else [{"item": row} for row in item]
     names = dict.fromkeys(name for row in rows for name in row)
+    if not names:  # the number of rows is told by columns alone
+        return pa.RecordBatch.from_struct_array(pa.array(rows, pa.struct([])))
     return pa.RecordBatch.from_arrays([_column(name, [row.get(name) for row in rows]) for name in names], list(names))
 
 
@@ -181,10 +186,22 @@ def _column(name: str, values: list[Any]) -> Any:
     try:
         column = pa.array(values)
     except (pa.ArrowException, TypeError, OverflowError) as error:
-        raise PermanentError(f"{told}: {_mixture(values) or error}") from error
+        raise PermanentError(f"{told}: {_mixture(values) or _excess(values) or error}") from error
     if pa.types.is_floating(column.type) and any(type(value) is bool for value in values):  # Arrow takes true for 1.0
         raise PermanentError(f"{told}: {_mixture(values)}")
     return column
+
+
+def _excess(values: list[Any]) -> str:
+    """The first row with a number above Arrow's signed integers; nothing where none has one."""
+    row = next((row for row, value in enumerate(values, 1) if _exceeds(value)), None)
+    return f"the number in row {row} is above 2**63 - 1, where Arrow's integers end; make it a text" if row else ""
+
+
+def _exceeds(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        return any(map(_exceeds, value.values() if isinstance(value, dict) else value))
+    return type(value) is int and value >= _NO_INT64
 
 
 def _mixture(values: list[Any]) -> str:

@@ -177,7 +177,7 @@ def _input_of(
     """
     unbound = {name: value for name, value in program.input.items() if bound is None or name not in bound}
     render = whole.render if bound is None else compile_value(unbound, path="input").render
-    given, may_be_unreadable = program.given, isinstance(items, FileItems)
+    given, may_be_unreadable = program.given, isinstance(items, FileItems | TableItems)
     if given is None and bound is None and not (copies or may_be_unreadable):
         return render
 

@@ -1,7 +1,6 @@
 """The files that a source names: found, looked at, and opened, on any file system that Arrow knows."""
 
 import contextlib
-import fnmatch
 import functools
 import re
 import socket
@@ -10,18 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from attune_ray.dispatch.worker.source_patterns import expand, is_local, is_pattern, place_of
 from attune_ray.errors import ActionError, UsageError
 from attune_ray.values.item_source import Compression, FileFormat, ItemSource, kind_of_file
 
 __all__ = ["SourceFile", "changed", "find_files", "open_bytes", "reading", "require_unchanged"]
 
-_MAX_LISTED = 1_000_000
-"""Entries of folders that a pattern may look at: one that matches half a disk, or a loop of links, is a mistake."""
 _SECRETS = re.compile(r"(?<=://)[^/\s]*@|\?\S*=\S*")
 _NO_URI = "it is no valid URI (in a user or password, write / as %2F and @ as %40)"
 _BUCKETS = {"s3://", "gs://", "gcs://"}
 """File systems that have a bucket where others have a host; it has no port."""
-_MAGIC = re.compile(r"[*?\[]")
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<host>[^/?]*)(?P<path>[^?]*)(?P<options>\?.*)?", re.DOTALL)
 """In a URI ``?`` begins the options of the file system, as ``?region=…``; it is no part of a pattern."""
 _INSIDE = {FileFormat.PARQUET, FileFormat.ARROW}
@@ -86,19 +83,30 @@ def find_files(source: ItemSource, rendered: Any) -> list[SourceFile]:
     for name in names:
         root, path = _rooted(name, source.base)
         with _looking(_without_secrets(name)):
-            entries = _expand(_file_system(root), path)
+            file_system = _file_system(root)
+            entries = expand(file_system, path)
             without = _without_bucket(root, path) if not entries else ""
         files = [info for info in entries if info.type.name != "Directory"]
         if not files:
             raise UsageError(_nothing(name, entries, source) + without)
         for info in files:
-            found.setdefault((root, info.path), _described(info, root, source))
+            place = ("" if is_local(file_system) else root, place_of(file_system, info.path))
+            found.setdefault(place, _described(info, root, source))
     return list(found.values())
 
 
 def open_bytes(file: SourceFile) -> Any:
-    """An Arrow input stream of its bytes, decompressed; of an uncompressed one, a file to read at any place."""
+    """An Arrow input stream of its bytes, decompressed; of an uncompressed one, a file to read at any place.
+
+    Raises:
+        ActionError: something else is in its place by now, as a pipe, which would be waited for without end.
+    """
     file_system = _file_system(file.root)
+    if is_local(file_system):
+        [info] = file_system.get_file_info([file.path])
+        if info.type.name not in {"File", "NotFound"}:
+            told = "is no regular file any more (but a folder, a device, a pipe or a socket); put it back and run again"
+            raise ActionError(f"{file.shown}: it {told}")
     if file.compression is Compression.NONE:
         return file_system.open_input_file(file.path)
     return file_system.open_input_stream(file.path, compression=file.compression.value)
@@ -188,63 +196,8 @@ def _looking(name: str) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:  # a path that is no UTF-8, or holds a zero
         raise UsageError(f"with_items: {name!r} cannot be looked at: {_first_line(error)}") from error
-
-
-def _expand(file_system: Any, path: str) -> list[Any]:
-    """What stands at a path; if nothing does and it is a pattern, what matches it, sorted by path."""
-    [info] = file_system.get_file_info([path])
-    if info.type.name != "NotFound" or not _MAGIC.search(path):
-        return [] if info.type.name == "NotFound" else [info]
-    parts = path.split("/")
-    fixed = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
-    found = {
-        entry.path: entry for entry in _Walk(file_system).matches("/".join(parts[:fixed]) or "/", tuple(parts[fixed:]))
-    }
-    return [found[path] for path in sorted(found)]
-
-
-@dataclass(slots=True)
-class _Walk:
-    """Goes down a tree of folders, as far as a pattern leads."""
-
-    file_system: Any
-    n_listed: int = 0
-
-    def matches(self, folder: str, parts: tuple[str, ...]) -> Iterator[Any]:
-        """The entries below a folder that the parts of a pattern match; ``**`` is any number of folders."""
-        part, rest = parts[0], parts[1:]
-        if part == "**":
-            yield from self.matches(folder, rest or ("*",))
-        for entry in self._entries(folder, part) if _MAGIC.search(part) else self._entry(folder, part):
-            is_folder = entry.type.name == "Directory"
-            if part == "**":
-                if is_folder:
-                    yield from self.matches(entry.path, parts)
-            elif not rest:
-                yield entry
-            elif is_folder:
-                yield from self.matches(entry.path, rest)
-
-    def _entry(self, folder: str, name: str) -> list[Any]:
-        [info] = self.file_system.get_file_info([f"{folder.rstrip('/')}/{name}"])
-        return [] if info.type.name == "NotFound" else [info]
-
-    def _entries(self, folder: str, part: str) -> list[Any]:
-        """Those whose names match; a name that begins with a dot only where the pattern says so."""
-        from pyarrow import fs  # noqa: PLC0415  heavy
-
-        found = self.file_system.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-        self.n_listed += len(found)
-        if self.n_listed > _MAX_LISTED:
-            raise UsageError(f"with_items: the pattern goes through more than {_MAX_LISTED:,} files and folders")
-        return [
-            entry
-            for entry in found
-            if fnmatch.fnmatchcase(entry.base_name, part)
-            and (part.startswith(".") or not entry.base_name.startswith("."))
-        ]
 
 
 def _described(info: Any, root: str, source: ItemSource) -> SourceFile:
@@ -276,7 +229,7 @@ def _described(info: Any, root: str, source: ItemSource) -> SourceFile:
 def _without_bucket(root: str, path: str) -> str:
     """That the bucket is missing in which a path begins, if it is and there are buckets."""
     bucket = path.partition("/")[0]
-    if not bucket or _MAGIC.search(bucket):
+    if not bucket or is_pattern(bucket):
         return ""
     [info] = _file_system(root).get_file_info([bucket])
     return f": there is no bucket {bucket!r}" if info.type.name == "NotFound" else ""

@@ -35,6 +35,9 @@ _MAX_RECORD_BYTES = 256 * 1024 * 1024
 _STREAMS = 2
 """Compressed files that a process keeps open where it stopped reading."""
 _BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""How a file begins that is not UTF-8, as Excel's "Unicode text" is."""
+_LONE_CR = "new-line character seen in unquoted field"
 _QUOTED = rb'"(?:[^"]++|"")*+"[^,\n]*+'
 _FIELD = rb"(?:" + _QUOTED + rb'|[^",\n][^,\n]*+|)'
 _RECORD = re.compile(_FIELD + rb"(?:," + _FIELD + rb")*+\n")
@@ -99,7 +102,7 @@ def read_header(file: SourceFile, columns: tuple[str, ...]) -> tuple[SourceFile,
     """A csv file with the names of its columns, where its rows begin, and the number of their first line.
 
     Raises:
-        ActionError: it cannot be read, or its header names a column twice.
+        ActionError: it cannot be read, or its header is no row of names, or names a column twice.
         UsageError: it has not all of the columns that are asked for.
     """
     with reading(file), open_bytes(file) as stream:
@@ -114,12 +117,35 @@ def read_header(file: SourceFile, columns: tuple[str, ...]) -> tuple[SourceFile,
                 break
     if not records:
         return file, 0, 1
-    end = data.find(b"\n", data.index(records[0]) + len(records[0]))
+    begin = data.index(records[0])
+    end = data.find(b"\n", begin + len(records[0]))
     start = len(data) if end < 0 else end + 1
-    header = _fields(records[0])
+    header = _header(file, records[0], 1 + data.count(b"\n", 0, begin))
     require_distinct(file, header)
     require_columns(file, header, columns)
     return replace(file, header=tuple(header)), start, 1 + data.count(b"\n", 0, start)
+
+
+def _header(file: SourceFile, record: bytes, line: int) -> list[str]:
+    try:
+        if b'"' not in record and b"\r" in record.removesuffix(b"\r"):
+            raise csv.Error(_LONE_CR)  # noqa: TRY301  as the csv module does where there are quotes
+        return _fields(record)
+    except (ValueError, csv.Error) as error:
+        raise ActionError(f"{file.shown}:{line}: {_header_reason(record, error)}") from None
+
+
+def _header_reason(record: bytes, error: Exception) -> str:
+    """What is wrong with the first row of a csv file, which decides about all of them, and what to do."""
+    if record.startswith(_UTF_16):
+        return "the file is UTF-16; save it as UTF-8"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} of the header is not valid UTF-8; save the file as UTF-8"
+    if str(error).startswith(_LONE_CR):
+        return r"lines end with \r alone, so all is one row; save the file with \n or \r\n at the ends of lines"
+    if "end of data" in str(error):
+        return "a quote in the header is never closed; a name that holds a quote is quoted, the quote in it doubled"
+    return f"the header is not valid csv: {error}; a name that holds a quote is quoted, the quote in it doubled"
 
 
 def require_distinct(file: SourceFile, header: list[str]) -> None:

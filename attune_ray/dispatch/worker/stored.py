@@ -51,8 +51,13 @@ class LocalRows:
 
     @property
     def key(self) -> bytes | None:
-        """A digest of small ones, which travel with the value to many a task run; None for others."""
-        return _digest(*self.rows.data) if isinstance(self.rows, Rows) and self.rows.n_bytes < IN_PLACE_BYTES else None
+        """A digest of small ones, which travel with the value to many a task run; None for others.
+
+        And for a table or array, which is not in the texts: two of them would be known by the same ones.
+        """
+        if not isinstance(self.rows, Rows) or self.rows.native is not None or self.rows.n_bytes >= IN_PLACE_BYTES:
+            return None
+        return _digest(*self.rows.data)
 
     def open(self) -> AnyRows:
         """The rows."""

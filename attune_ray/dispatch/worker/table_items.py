@@ -7,7 +7,9 @@ from typing import Any
 from attune_ray.dispatch.worker.arrow_rows import rows_of
 from attune_ray.dispatch.worker.items import Items
 from attune_ray.dispatch.worker.native import NativeList
+from attune_ray.dispatch.worker.source_lines import Unreadable
 from attune_ray.dispatch.worker.sources import FileItems
+from attune_ray.errors import ActionError, PermanentError
 
 __all__ = ["ItemBatches", "TableItems"]
 
@@ -36,22 +38,36 @@ class TableItems:
         return self
 
     def take(self, indexes: Sequence[int]) -> Iterator[Any]:
-        """The items of a range, or of single indexes."""
+        """The items of a range, or of single indexes; one that has no JSON form is ``Unreadable``."""
         if self.batch_size is not None:
             for batch in self.take_tables(indexes):
-                yield rows_of(batch.source)
+                rows = _rows(batch.source)
+                yield next((row for row in rows if isinstance(row, Unreadable)), rows)
         elif isinstance(indexes, range) and indexes.step == 1:
             for start in range(indexes.start, indexes.stop, _DECODED_ROWS):
-                yield from rows_of(self.table.slice(start, min(_DECODED_ROWS, indexes.stop - start)))
+                yield from _rows(self.table.slice(start, min(_DECODED_ROWS, indexes.stop - start)))
         else:
             for index in indexes:
-                yield from rows_of(self.table.slice(index, 1))
+                yield from _rows(self.table.slice(index, 1))
 
     def take_tables(self, indexes: Sequence[int]) -> Iterator[NativeList]:
         """The items of a range, or of single indexes, as slices of the table."""
         size = self.batch_size or 1
         for index in indexes:
             yield NativeList(self.table.slice(index * size, size))
+
+
+def _rows(table: Any) -> list[Any]:
+    """The rows of a table as objects, or as ``Unreadable`` each where one has no JSON form.
+
+    Then they are decoded one by one, so that it does not depend on the cutting of chunks which rows fail.
+    """
+    try:
+        return rows_of(table)
+    except ActionError as error:
+        if table.num_rows == 1:
+            return [Unreadable(PermanentError(str(error)))]  # another attempt would find the same
+    return [row for number in range(table.num_rows) for row in _rows(table.slice(number, 1))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ def nested(depth: int) -> list[Any]:
         ((1, (2, {3})), "result[1][1]: a value of type set cannot be stored; return JSON values"),
         (nested(300), f"result{'[0]' * 64}[0…: nested deeper than 200 levels"),
         (np.array([object()]), "result: a value of type numpy.ndarray cannot be stored; return JSON values"),
+        (np.array([object()] * 4)[::2], "result: a value of type numpy.ndarray cannot be stored; return JSON values"),
+        (np.array([1j]), "result: a value of type numpy.ndarray cannot be stored; return JSON values"),
     ],
 )
 def test_what_cannot_be_stored_is_named_with_its_path(value: object, told: str) -> None:
@@ -74,6 +76,12 @@ def test_what_cannot_be_stored_is_named_with_its_path(value: object, told: str) 
         ("żółć \x00 🎈", "żółć \x00 🎈"),
         (np.int64(3), 3),
         (np.arange(3), [0, 1, 2]),
+        (np.arange(10)[::3], [0, 3, 6, 9]),
+        ({"a": np.asfortranarray(np.arange(4).reshape(2, 2))}, {"a": [[0, 1], [2, 3]]}),
+        (np.arange(6.0).reshape(2, 3).T, [[0, 3], [1, 4], [2, 5]]),
+        (np.array([[1, 2]]).view(np.recarray), [[1, 2]]),
+        (np.ma.array([1, 2], mask=[0, 1]), [1, None]),
+        ([np.ma.array([[1.5, math.nan]], mask=[[1, 0]]), np.ma.masked], [[[None, None]], None]),
         (dt.datetime(2026, 1, 2, tzinfo=dt.UTC), "2026-01-02T00:00:00+00:00"),
         (Counter("aab"), {"a": 2, "b": 1}),
         (defaultdict(list, {"k": [1]}), {"k": [1]}),

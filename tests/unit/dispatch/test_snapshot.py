@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from attune_ray.dispatch import context_store
@@ -213,6 +214,16 @@ def test_rows_of_a_plain_task_are_decoded_once(store: Store) -> None:
 
     assert cache.view(result) is cache.view(PlainResult(result.source, succeeded=True))
     assert cache.bytes_decoded == len(b'{"data":{"k":1}}')
+
+
+def test_small_tables_that_took_equally_long_are_not_taken_for_each_other() -> None:
+    """What is stored beside them is the same text, and they are not in it."""
+    cache, ended = DecodedCache(), encode({"exit_code": 0, "duration_ms": 0, "succeeded": True, "data": None})
+    tables = [pa.table({"n": [number]}) for number in (1, 2)]
+    rows = [Rows(range(1), status=[0], data=[ended], error=[None], duration_us=[0], native=table) for table in tables]
+    results = {f"t{number}": PlainResult(LocalRows(found), succeeded=True) for number, found in enumerate(rows, 1)}
+
+    assert [TaskViews(results, cache)[name]["n"][0] for name in ("t1", "t2")] == [1, 2]
 
 
 def test_views_are_opened_when_they_are_named() -> None:
