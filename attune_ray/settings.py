@@ -81,7 +81,8 @@ class LimitSettings:
     """Hosts, addresses and networks that ``core.http_request`` may reach although they are link-local or serve a
     cloud's metadata: none, since such a service gives the machine's keys to whoever sends a request from it."""
     timeout_grace_s: float = 5.0
-    """Seconds that an overrun item has to end before its worker is killed."""
+    """Seconds that an overrun item has to end before its worker is killed; where it keeps the interpreter's lock in a C
+    call, that is 10 s later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from attune_ray.dispatch.inline import InlineExecutor
 from attune_ray.dispatch.keeping import KeepsResults
 from attune_ray.dispatch.orders import Held, now_of
 from attune_ray.dispatch.worker.attempt import Recorder, cancelled_row
-from attune_ray.dispatch.worker.chunk import timed_out
 from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.stored import LocalRows
 from attune_ray.errors import AttuneError, StateError
@@ -117,7 +116,7 @@ class ChildExecutor(KeepsResults):
             timeout_s = None if order.timeout_s is None else max(0.0, order.timeout_s - age_s)
             report = await self.run_child(replace(order, timeout_s=timeout_s))
         except TimeoutError:
-            recorder.failed(row, scope, timed_out(recorder.work), int((clock() - began) * 1e6))
+            recorder.overran(row, scope, int((clock() - began) * 1e6))
             return None
         except StateError:  # what the child does cannot be kept: its parent cannot go on either
             raise

@@ -170,11 +170,12 @@ class RayExecutor(KeepsResults):
         """What a dead worker has left on its machine, wherever that is: results of items that had ended."""
         for node in await self.cluster.nodes():
             if node["Alive"] and (found := await _left_on(node["NodeID"], told, task.keeping)) is not None:
-                (summary, ended, n_begun), rows_ref = found
+                (summary, ended, n_begun, blameless), rows_ref = found
                 ended_set = set(ended)
                 running = None if n_begun is None else tuple(i for i in chunk.items[:n_begun] if i not in ended_set)
                 report = task.keep(chunk, RayRows(rows_ref), summary, items=ended)
-                return replace(report, lost=LostItems(reason=reason, ended=ended, running=running))
+                lost = LostItems(reason=reason, ended=ended, running=running, blameless=blameless)
+                return replace(report, lost=lost)
         return ChunkReport(n_succeeded=0, lost=LostItems(reason=reason))
 
     async def _items_of(self, task: Held) -> HeldItems | None:

@@ -202,8 +202,9 @@ def _recover(told: bytes, keeping: Keeping | None) -> tuple[bytes, Any]:
         keeping: as of its Spec.
 
     Returns:
-        For ``answer_of``: a summary of the items that had ended, their indexes, and how many of the first items were
-        begun (None: not known); or None, or why the rows cannot be kept. And the rows as an Arrow record batch.
+        For ``answer_of``: a summary of the items that had ended, their indexes, how many of the first items were
+        begun (None: not known), and whether one of those that had ended is what the worker died of; or None, or why the
+        rows cannot be kept. And the rows as an Arrow record batch.
     """
     order = _order(told)
     saved = saved_rows(order.name, order.indexes, order.attempt, stays=keeping is not None)
@@ -213,7 +214,7 @@ def _recover(told: bytes, keeping: Keeping | None) -> tuple[bytes, Any]:
         summary = _kept(saved.rows, summary_of(saved), f"{order.name}-left", keeping, None)
     except StateError as error:
         return pickle.dumps(error), None
-    return pickle.dumps((summary, saved.rows.index, saved.n_begun)), saved.rows.to_batch()
+    return pickle.dumps((summary, saved.rows.index, saved.n_begun, saved.blameless)), saved.rows.to_batch()
 
 
 def _sees(keeping: Keeping, name: str) -> bool:

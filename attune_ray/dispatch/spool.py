@@ -122,6 +122,9 @@ class SpoolLog:
     def begun(self, n_rows: int) -> None:
         """Nothing: what was under way is not to blame for the end of a coordinator."""
 
+    def accounted(self) -> None:
+        """Nothing, as above."""
+
     def succeeded(self, row: int, data: bytes, duration_us: int) -> None:
         """A row has ended well."""
         self._spool.append(self._name, packed(row, data, duration_us))

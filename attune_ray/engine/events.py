@@ -113,7 +113,8 @@ class ChunkLost:
         ended: items that had ended and are stored; ``n_succeeded``, ``n_failed``, ``retryable`` and ``retry_after_s``
             are of them, as of ChunkDone.
         running: items that were under way: one of them has killed the worker; None: not known.
-        blameless: no item has: the coordinator had died, and the chunk with it. What had not ended is sent again.
+        blameless: none of the others has: the worker has ended itself because of one that had ended, or the
+            coordinator had died, and the chunk with it. What had not ended is sent again.
     """
 
     run: TaskRunId

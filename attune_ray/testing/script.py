@@ -12,7 +12,6 @@ from attune_ray.dispatch.keeping import KeepsResults
 from attune_ray.dispatch.orders import Held, now_of
 from attune_ray.dispatch.result_cache import ResultCache
 from attune_ray.dispatch.worker.attempt import Recorder
-from attune_ray.dispatch.worker.chunk import timed_out
 from attune_ray.dispatch.worker.program import Work
 from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.stored import LocalRows
@@ -146,7 +145,7 @@ class ScriptedExecutor(KeepsResults):
                 if "no_answer" in script:
                     await asyncio.Event().wait()
         except TimeoutError:
-            recorder.failed(row, scope, timed_out(work), 0)
+            recorder.overran(row, scope, 0)
         except asyncio.CancelledError:
             execution.ended_s, execution.status = loop.time(), "cancelled"
             raise

@@ -1,7 +1,9 @@
 """Actions that do what no action should: only their own item fails, and the run always ends."""
 
 import asyncio
+import contextlib
 import ctypes
+import hashlib
 import json
 import os
 import signal
@@ -168,6 +170,41 @@ def endless_in_c() -> None:
             continue
 
 
+@action("hostile.call_c")
+def call_c(x: int, path: str, how: str) -> int:
+    """Notes that it ran; one item then is in a C call that does not end, with the interpreter's lock or without it."""
+    note(x, path, "")
+    if x == 5 and how == "holds the lock":
+        sum(range(10**13))
+    if x == 5 and how == "lets go of it":
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2**31 - 1)
+    return x
+
+
+@action("hostile.call_c_blocking", blocking=True)
+def call_c_blocking(x: int, path: str, how: str) -> int:
+    """The same in a thread."""
+    return call_c(x, path, how)
+
+
+@action("hostile.call_c_async")
+async def call_c_async(x: int, path: str, how: str) -> int:
+    """The same in an event loop."""
+    await asyncio.sleep(0)
+    return call_c(x, path, how)
+
+
+@action("hostile.deaf")
+async def deaf(x: int, path: str, how: str) -> int:
+    """Notes that it has ended; two items do not let themselves be cancelled, those after them take their time."""
+    while x in {5, 6}:
+        with contextlib.suppress(BaseException):
+            await asyncio.sleep(1_000)
+    await asyncio.sleep(0.8 if x > 6 else 0)
+    note(x, path, how)
+    return x
+
+
 @action("hostile.print")
 def noisy() -> int:
     """Writes where results might be expected."""
@@ -291,6 +328,84 @@ def test_an_item_that_never_ends_is_timed_out_and_nothing_else_runs_again(
         (700, "Execution timed out after 1 seconds")
     ]
     assert sorted(map(int, ran.read_text().split())) == list(range(1_000))
+
+
+def short_of_time(settings: Settings) -> Settings:
+    """Little grace, and one death of a worker is enough to fail its item."""
+    limits = LimitSettings(timeout_grace_s=0.2)
+    return replace(settings, fan_out=FanOutSettings(max_crashes=1), limits=limits)
+
+
+def noting(ref: str, path: Path, how: str = "", **task: Any) -> str:
+    """A workflow of 20 items that note in a file that they ran."""
+    told = json.loads(fan_out(ref, list(range(20)), "x", **{"timeout": 1, **task}))
+    told["tasks"][0]["input"] |= {"path": str(path), "how": how}
+    return json.dumps(told)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("ref", ["hostile.call_c", "hostile.call_c_async"])
+def test_an_item_in_a_c_call_without_end_is_timed_out(
+    make_ray_engine: Callable[..., Engine], ray_settings: Settings, tmp_path: Path, ref: str
+) -> None:
+    """No handler of a signal runs meanwhile; nothing else fails, or runs again."""
+    engine = make_ray_engine(*ALL, settings=short_of_time(ray_settings))
+
+    run = engine.run(noting(ref, tmp_path / "ran", "lets go of it", concurrency=1)).task("f")
+
+    assert [(failed["index"], failed["error"]) for failed in run.failed_items] == [
+        (5, "Execution timed out after 1 seconds")
+    ]
+    assert list(run.results) == [None if x == 5 else x for x in range(20)]
+    assert sorted(map(int, (tmp_path / "ran").read_text().split())) == list(range(20))
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("ref", ["hostile.call_c", "hostile.call_c_async", "hostile.call_c_blocking"])
+def test_an_item_that_holds_the_interpreter_s_lock_fails_as_crashed(
+    make_ray_engine: Callable[..., Engine], ray_settings: Settings, tmp_path: Path, ref: str
+) -> None:
+    """No thread of Python runs meanwhile: the kernel ends the worker, which then cannot tell of a timeout."""
+    engine = make_ray_engine(*ALL, settings=short_of_time(ray_settings))
+
+    run = engine.run(noting(ref, tmp_path / "ran", "holds the lock", concurrency=1)).task("f")
+
+    assert [(failed["index"], failed["error"]) for failed in run.failed_items] == [
+        (5, "its worker process died (a crash, an exit, or a kill)")
+    ]
+    assert list(run.results) == [None if x == 5 else x for x in range(20)]
+    assert sorted(map(int, (tmp_path / "ran").read_text().split())) == list(range(20))
+
+
+@pytest.mark.ray
+def test_items_that_are_deaf_to_their_cancellation_are_timed_out(
+    make_ray_engine: Callable[..., Engine], ray_settings: Settings, tmp_path: Path
+) -> None:
+    """Their worker is killed; those under way beside them run again, and none that had ended."""
+    engine = make_ray_engine(*ALL, settings=short_of_time(ray_settings))
+
+    run = engine.run(noting("hostile.deaf", tmp_path / "ran", concurrency=6, timeout=2)).task("f")
+
+    assert {failed["index"]: failed["error"] for failed in run.failed_items} == dict.fromkeys(
+        [5, 6], "Execution timed out after 2 seconds"
+    )
+    assert list(run.results) == [None if x in {5, 6} else x for x in range(20)]
+    assert sorted(map(int, (tmp_path / "ran").read_text().split())) == [x for x in range(20) if x not in {5, 6}]
+
+
+@pytest.mark.ray
+def test_an_item_in_a_thread_without_end_is_timed_out_at_once(
+    make_ray_engine: Callable[..., Engine], ray_settings: Settings, tmp_path: Path
+) -> None:
+    """Nobody waits for its thread, and no worker has to die for it."""
+    engine = make_ray_engine(*ALL, settings=short_of_time(ray_settings))
+
+    run = engine.run(noting("hostile.call_c_blocking", tmp_path / "ran", "lets go of it")).task("f")
+
+    assert [(failed["index"], failed["error"]) for failed in run.failed_items] == [
+        (5, "Execution timed out after 1 seconds")
+    ]
+    assert sorted(map(int, (tmp_path / "ran").read_text().split())) == list(range(20))
 
 
 @pytest.mark.ray

@@ -136,6 +136,16 @@ class Recorder:
         stored["error"] = self._shown(stored["error"], scope)
         self._fail(row, scope, stored, duration_us, error)
 
+    def overran(self, row: int, scope: ItemContext, duration_us: int) -> None:
+        """An attempt overran its timeout."""
+        told = f"Execution timed out after {self.work.program.timeout_s:g} seconds"
+        self.failed(row, scope, ActionTimeoutError(told), duration_us)
+
+    def accounted(self) -> None:
+        """The process is about to end itself because of items that overran and were told of."""
+        if self.log is not None:
+            self.log.accounted()
+
     def _record_output(self, row: int, scope: ItemContext, value: Any, duration_us: int) -> None:
         native = None if self.work.program.is_fan_out or isinstance(value, Output) else as_native(value)
         output = value if isinstance(value, Output) else Output(data=value if native is None else None)

@@ -21,11 +21,11 @@ from attune_ray.dispatch.worker.reuse import recording
 from attune_ray.dispatch.worker.row_log import RowLog
 from attune_ray.dispatch.worker.row_records import RowSink
 from attune_ray.dispatch.worker.rows import Rows
+from attune_ray.dispatch.worker.under_way import Begun, UnderWay, watched
 from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
-from attune_ray.errors import ActionTimeoutError
 from attune_ray.expression import ItemContext
 
-__all__ = ["Order", "run_chunk", "run_chunk_async", "timed_out", "worker_name"]
+__all__ = ["Order", "run_chunk", "run_chunk_async", "worker_name"]
 
 _Call = Callable[[dict[str, Any]], Awaitable[Any]]
 _Scopes = Iterator[tuple[int, ItemContext]]
@@ -83,36 +83,29 @@ async def run_chunk_async(
         log: is told of every row as it ends.
         stops: what ends the chunk when it is raised; anything else is the outcome of an item.
     """
+    return await _run_lanes(work, order, log, stops, None)
+
+
+async def _run_watched(work: Work, order: Order, log: RowSink | None) -> tuple[Summary, Rows]:
+    """As ``run_chunk_async``; an item that holds up the loop beyond its timeout, or is deaf to it, is ended too."""
+    with watching(work.program.timeout_s, work.program.grace_s) as watch:
+        return await _run_lanes(work, order, log, (), watch)
+
+
+async def _run_lanes(
+    work: Work, order: Order, log: RowSink | None, stops: _Faults, watch: Watch | None
+) -> tuple[Summary, Rows]:
     recorder, scopes = _opened(work, order, log)
     began = time.perf_counter()
     scopes = _until(scopes, began + order.budget_s)
     width = max(1, min(order.width, len(order.indexes)))
     owner = asyncio.current_task()
-    with _caller(work, n_threads=len(order.indexes)) as call:
+    under_way = UnderWay(recorder)
+    with _caller(work, n_threads=len(order.indexes)) as call, watched(under_way, watch):
         async with asyncio.TaskGroup() as lanes:
             for _ in range(width):
-                lanes.create_task(_run_lane(recorder, scopes, call, owner, stops))
+                lanes.create_task(_run_lane(under_way, scopes, call, owner, stops))
     return _finished(recorder, began)
-
-
-async def _run_watched(work: Work, order: Order, log: RowSink | None) -> tuple[Summary, Rows]:
-    """As ``run_chunk_async``, and an item that holds up the loop itself beyond its timeout is ended too."""
-    with watching(work.program.timeout_s, work.program.grace_s) as watch:
-        if watch is None or work.program.timeout_s is None:
-            return await run_chunk_async(work, order, log, stops=())
-        beat = asyncio.create_task(_beat(watch, work.program.timeout_s / 4))
-        try:
-            return await run_chunk_async(work, order, log, stops=())
-        finally:
-            beat.cancel()
-
-
-async def _beat(watch: Watch, every_s: float) -> None:
-    """Show the watch that the loop moves on."""
-    while True:
-        watch.end()
-        watch.begin()
-        await asyncio.sleep(every_s)
 
 
 def _opened(work: Work, order: Order, log: RowSink | None, *, in_turn: bool = False) -> tuple[Recorder, _Scopes]:
@@ -173,7 +166,8 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadl
     watch = watch or Watch(timeout_s=math.inf, grace_s=math.inf)
 
     def dying() -> None:
-        recorder.failed(row, scope, timed_out(recorder.work), (clock() - began) // 1000)
+        recorder.overran(row, scope, (clock() - began) // 1000)
+        recorder.accounted()
 
     watch.dying = dying
     began = clock()
@@ -187,7 +181,7 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadl
                 watch.began_ns = None
         except Overrun:
             watch.end()  # it may have come in the midst of what follows the action
-            recorder.failed(row, scope, timed_out(recorder.work), (clock() - began) // 1000)
+            recorder.overran(row, scope, (clock() - began) // 1000)
             ended = clock()
         except BaseException as error:  # noqa: BLE001  whatever an action raises is its item's outcome
             recorder.failed(row, scope, error, (clock() - began) // 1000)
@@ -195,24 +189,24 @@ def _run_in_turn(recorder: Recorder, scopes: _Scopes, watch: Watch | None, deadl
         else:
             ended = clock()
             recorder.returned(row, scope, value, (ended - began) // 1000)
-        if watch.killer is not None:
-            watch.end()
         if recorder.is_stopped or ended > deadline_ns:
             return
         began = ended
 
 
 async def _run_lane(
-    recorder: Recorder, scopes: _Scopes, call: _Call, owner: "asyncio.Task[Any] | None", stops: _Faults
+    under_way: UnderWay, scopes: _Scopes, call: _Call, owner: "asyncio.Task[Any] | None", stops: _Faults
 ) -> None:
     """One of the lanes that share the items: each takes the next when it is free."""
-    work, clock = recorder.work, time.perf_counter_ns
+    recorder, clock = under_way.recorder, time.perf_counter_ns
+    work, lane = recorder.work, asyncio.current_task()
     for row, scope in scopes:
         if recorder.is_stopped:
             return
         if recorder.log is not None:
             recorder.log.begun(row + 1)
         began = clock()
+        under_way.items[lane] = Begun(row, scope, began)
         timeout = asyncio.timeout(work.program.timeout_s)
         try:
             values = work.input_of(scope)
@@ -224,10 +218,14 @@ async def _run_lane(
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled(owner):
                 raise
-            fault = timed_out(work) if timeout.expired() or isinstance(error, Overrun) else error
-            recorder.failed(row, scope, fault, (clock() - began) // 1000)
+            if timeout.expired() or isinstance(error, Overrun):
+                recorder.overran(row, scope, (clock() - began) // 1000)
+            else:
+                recorder.failed(row, scope, error, (clock() - began) // 1000)
         else:
             recorder.returned(row, scope, value, (clock() - began) // 1000)
+        finally:
+            del under_way.items[lane]
 
 
 def _execution(recorder: Recorder, row: int) -> Execution:
@@ -288,11 +286,6 @@ def _is_cancelled(owner: "asyncio.Task[Any] | None") -> bool:
     while lane is not None and lane.cancelling() > 0:
         lane.uncancel()
     return False
-
-
-def timed_out(work: Work) -> ActionTimeoutError:
-    """The failure of an attempt that overran its timeout."""
-    return ActionTimeoutError(f"Execution timed out after {work.program.timeout_s:g} seconds")
 
 
 def _finished(recorder: Recorder, began: float) -> tuple[Summary, Rows]:

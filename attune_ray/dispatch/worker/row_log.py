@@ -20,7 +20,7 @@ __all__ = ["RowLog", "forget_logs", "logs_folder", "row_log", "saved_rows"]
 _BEGUN = struct.Struct("<Q")
 _FIRST_BYTES = 64 * 1024
 _MOST_BYTES = 256 * 1024 * 1024
-_UNKNOWN, _IN_TURN = 2**64 - 1, 2**64 - 2
+_UNKNOWN, _IN_TURN, _ACCOUNTED = 2**64 - 1, 2**64 - 2, 2**64 - 3
 
 
 class RowLog:
@@ -56,6 +56,11 @@ class RowLog:
     def in_turn(self) -> None:
         """Items are begun one after the other, each when the one before it has ended."""
         _BEGUN.pack_into(self._map, 0, _IN_TURN)
+
+    def accounted(self) -> None:
+        """The process ends itself because of items whose rows are written: no other has killed it."""
+        if not self._is_full:
+            _BEGUN.pack_into(self._map, 0, _ACCOUNTED)
 
     def succeeded(self, row: int, data: bytes, duration_us: int) -> None:
         """A row has ended well; one that is too large for the log is not copied."""
@@ -143,8 +148,8 @@ def saved_rows(name: str, indexes: range | tuple[int, ...], attempt: int, *, sta
         return None
     records = [record for record, _ in unpacked(content, _BEGUN.size)]
     (n_begun,) = _BEGUN.unpack_from(content)
-    found = {_UNKNOWN: None, _IN_TURN: len({row for row, *_ in records}) + 1}.get(n_begun, n_begun)
-    return rows_of(records, indexes, attempt, n_begun=found)
+    found = {_UNKNOWN: None, _ACCOUNTED: None, _IN_TURN: len({row for row, *_ in records}) + 1}.get(n_begun, n_begun)
+    return rows_of(records, indexes, attempt, n_begun=found, blameless=n_begun == _ACCOUNTED)
 
 
 def logs_folder() -> Path:

@@ -40,6 +40,9 @@ class RowSink(Protocol):
     def begun(self, n_rows: int) -> None:
         """So many items, the first ones, have been begun."""
 
+    def accounted(self) -> None:
+        """The process ends itself because of items that have been told of: no other has killed it."""
+
     def succeeded(self, row: int, data: bytes, duration_us: int) -> None:
         """A row has ended well."""
 
@@ -54,6 +57,7 @@ class SavedRows:
     Attributes:
         rows: of the items that had ended, in the order in which they ended.
         n_begun: so many items, the first ones, were begun; None: not known.
+        blameless: the worker has died of an item that is among the rows.
         retryable: indexes of failed items that may be tried again; ``retry_after_s`` from now.
     """
 
@@ -62,6 +66,7 @@ class SavedRows:
     retryable: tuple[int, ...] = ()
     retry_after_s: float | None = None
     secrets: tuple[str, ...] = ()
+    blameless: bool = False
 
 
 def packed(row: int, data: bytes, duration_us: int, kind: int = SUCCEEDED) -> bytes:
@@ -87,7 +92,12 @@ def unpacked(content: bytes, position: int) -> Iterator[tuple[Record, int]]:
 
 
 def rows_of(
-    records: Iterable[Record], indexes: range | tuple[int, ...], attempt: int, *, n_begun: int | None = None
+    records: Iterable[Record],
+    indexes: range | tuple[int, ...],
+    attempt: int,
+    *,
+    n_begun: int | None = None,
+    blameless: bool = False,
 ) -> SavedRows:
     """The rows of a chunk of these items; otherwise as of SavedRows."""
     written = {row: (kind, data, us) for row, kind, data, us in records}
@@ -107,6 +117,7 @@ def rows_of(
         retryable=tuple(indexes[row] for row, found in failed.items() if found.may_retry),
         retry_after_s=max(delays_s, default=None),
         secrets=tuple({text for row in failed.values() for text in row.secrets}),
+        blameless=blameless,
     )
 
 

@@ -72,6 +72,19 @@ def test_items_in_turn_are_begun_when_the_one_before_has_ended(folder: Path) -> 
     assert (saved.n_begun, saved.rows.index) == (2, range(1))
 
 
+def test_a_worker_that_has_told_what_it_dies_of_blames_no_other_item(folder: Path) -> None:
+    """Neither those that were under way, nor the one whose turn it was."""
+    log = RowLog(folder / "one")
+    log.in_turn()
+    log.failed(0, FailedRow(None, b"0", "overran", may_retry=False, retry_after_s=None, secrets=()), 1)
+    log.accounted()
+
+    saved = saved_rows("one", range(9), attempt=1)
+
+    assert saved is not None
+    assert (saved.blameless, saved.n_begun, saved.rows.index) == (True, None, range(1))
+
+
 def test_a_log_without_room_says_that_it_does_not_know(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row is missing; none is taken for the one that was running."""
     monkeypatch.setattr(logs, "_MOST_BYTES", 128 * 1024)

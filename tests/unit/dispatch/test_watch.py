@@ -1,14 +1,16 @@
-"""Timeouts of synchronous actions: only in the main thread, only during an attempt."""
+"""Timeouts of actions: only in the main thread, only during an attempt."""
 
 import contextlib
 import itertools
 import signal
 import threading
+import time
 
 import pytest
 
 from attune_ray.dispatch.worker import watch as watched
-from attune_ray.dispatch.worker.watch import Overrun, watching
+from attune_ray.dispatch.worker.lookout import Lookout
+from attune_ray.dispatch.worker.watch import Overrun, Watch, watching
 
 
 def test_an_attempt_that_overruns_is_ended() -> None:
@@ -93,18 +95,51 @@ def test_an_attempt_that_does_not_end_is_killed_after_its_grace(monkeypatch: pyt
 
 
 def test_an_attempt_that_ends_within_its_grace_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The killer is called off."""
-    killers: list[threading.Timer] = []
-    real = threading.Timer
-    monkeypatch.setattr(threading, "Timer", lambda *arguments: (killers.append(real(*arguments)), killers[-1])[1])
+    """Nor is the one after it: its grace is its own."""
+    died = threading.Event()
+    monkeypatch.setattr(watched, "_die", died.set)
 
     with watching(0.01, 60) as watch:
         assert watch is not None
-        watch.begin()
-        with pytest.raises(Overrun):
-            for _ in itertools.count():
-                pass
-        watch.end()
+        for _ in range(3):
+            watch.begin()
+            with pytest.raises(Overrun):
+                for _ in itertools.count():
+                    pass
+            watch.end()
 
-    killers[0].join(5)
-    assert not killers[0].is_alive()
+    assert not died.is_set()
+
+
+def test_an_attempt_in_a_c_call_is_killed_without_the_signal_s_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler waits for the end of the call; what had to be told of the attempt is told before."""
+    told: list[str] = []
+    watch = Watch(0.01, 0.01)
+    watch.dying = lambda: told.append("dying")
+    died = threading.Event()
+    monkeypatch.setattr(watched, "_die", lambda: (told.append("dead"), died.set()))
+    watch.begin()
+
+    with Lookout().over(watch):
+        assert died.wait(5)
+
+    assert told[:2] == ["dying", "dead"]
+
+
+def test_a_process_that_was_held_up_has_its_grace_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its attempt had no time to end when its overrun was due."""
+    monkeypatch.setattr(watched, "_die", lambda: pytest.fail("it has its grace"))
+    watch = Watch(1, 10)
+    watch.began_ns = time.perf_counter_ns() - int(3_600e9)
+
+    assert 9 < watch.look() <= 10
+    assert 9 < watch.look() <= 10
+
+
+def test_a_signal_that_comes_when_all_is_over_sets_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would ring for whoever comes after."""
+    monkeypatch.setattr(signal, "setitimer", lambda *_: pytest.fail("it is set"))
+    watch = Watch(5, 1)
+    watch.leave()
+
+    watch.ring(signal.SIGALRM, None)
