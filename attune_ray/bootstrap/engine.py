@@ -215,7 +215,7 @@ class Engine:
         if (known := self._plans.get(id(workflow))) is not None:
             return known
         if problems := check_actions(workflow, self.catalog, self.workflows):
-            raise InvalidWorkflowError(problems)
+            raise InvalidWorkflowError(problems, workflow.warnings)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         found = self._plans[id(workflow)] = build(workflow)  # it holds the workflow, whose id stays its own
