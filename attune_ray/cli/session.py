@@ -16,6 +16,7 @@ from attune_ray.cli.printing import Printer
 from attune_ray.cli.report import warnings
 from attune_ray.cli.view import View, open_view
 from attune_ray.coordinator import RunResult
+from attune_ray.dispatch.cluster import address_of
 from attune_ray.engine import Event
 from attune_ray.errors import EngineError, FencedError, StateError, UsageError
 from attune_ray.model import Workflow
@@ -90,7 +91,7 @@ class Session:
             for line in warnings(map(str, prepare(engine))):
                 view.say(line)
             with recording or contextlib.nullcontext():
-                if settings.ray.address is not None:
+                if address_of(settings.ray) is not None:
                     engine.connect()  # a wrong address is the usage's fault, not that of a task
                 code, workers = self._run(interrupts.watched(work(engine)), view)
         if recording is not None:

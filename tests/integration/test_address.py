@@ -41,7 +41,7 @@ tasks:
 """
 address, file = sys.argv[1:]
 try:
-    with Engine(actions=[file], settings=Settings(ray=RaySettings(address=address))) as engine:
+    with Engine(actions=[file], settings=Settings(ray=RaySettings(address=address or None))) as engine:
         engine.connect()
         run = engine.run(TEXT)
     f, g = run.task("f"), run.task("g")
@@ -60,14 +60,18 @@ def head() -> Iterator[Head]:
         yield found
 
 
-def drive(folder: Path, head: Head, **environment: str) -> dict[str, Any]:
-    """Run the script in a process of its own, with actions from a file; what it prints."""
+def drive(folder: Path, head: Head, *, address: str | None = None, **environment: str) -> dict[str, Any]:
+    """Run the script in a process of its own, with actions from a file; what it prints.
+
+    Args:
+        address: that the settings name; "": none; None: the head's.
+    """
     actions = folder / "far.py"
     actions.write_text(ACTIONS)
     (folder / "neighbour.py").write_text("def twice(x):\n    return 2 * x\n")
     (folder / "elsewhere").mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, head.address, str(actions)],
+        [sys.executable, "-c", SCRIPT, head.address if address is None else address, str(actions)],
         cwd=folder / "elsewhere",
         env={**head.environment, **environment},
         capture_output=True,
@@ -87,6 +91,14 @@ def test_a_workflow_runs_on_a_cluster_that_runs_already(head: Head, tmp_path: Pa
     assert (found["status"], found["f"], found["g"]) == ("completed", [2, 4, 6], [4, 8, 12])
     assert {os.getsid(raylet) for raylet in found["raylets"]} == {head.process.pid}
     assert head.process.poll() is None
+
+
+def test_the_environment_may_name_the_cluster(head: Head, tmp_path: Path) -> None:
+    """As it does in a job of Ray."""
+    found = drive(tmp_path, head, address="", RAY_ADDRESS=head.address)
+
+    assert (found["status"], found["f"]) == ("completed", [2, 4, 6])
+    assert {os.getsid(raylet) for raylet in found["raylets"]} == {head.process.pid}
 
 
 def test_a_wrong_token_is_refused_as_a_usage_error(head: Head, tmp_path: Path) -> None:

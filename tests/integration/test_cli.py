@@ -152,6 +152,15 @@ def test_wrong_usage_is_told_in_one_line_and_exits_with_2(folder: Path, argument
     assert "Traceback" not in err
 
 
+def test_a_cluster_that_the_environment_names_is_refused_like_one_of_the_usage(folder: Path) -> None:
+    """The variable is named, since nobody has typed the address; a size asks for a cluster of its own."""
+    code, out, err = call(folder, "run", "hello.yaml", "-p", "who=x", RAY_ADDRESS="127.0.0.1:1")
+
+    assert (code, out) == (2, "")
+    assert "cannot run on Ray at 127.0.0.1:1, which RAY_ADDRESS in the environment names: " in err
+    assert call(folder, "run", "hello.yaml", "-p", "who=x", "--num-cpus", "1", RAY_ADDRESS="127.0.0.1:1")[0] == 0
+
+
 def test_validate_points_at_every_problem(folder: Path) -> None:
     """file:line:column: path: message (hint), the line, a caret; then the counts."""
     (folder / "bad.yaml").write_text(
