@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from attune_ray.errors import UsageError
@@ -57,6 +58,7 @@ class Cluster:
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a cluster of one: loopback only
         else:
             os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # seconds; a head that refuses us never answers
+            _show_token()
         import ray  # noqa: PLC0415  takes 0.5 s and 40 MB: only for runs that need it
 
         logging.getLogger("ray").setLevel(logging.ERROR)  # importing it has set the level
@@ -64,7 +66,7 @@ class Cluster:
             try:
                 _require_listening(address)
                 ray.init(**self._arguments(address))
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            except (RuntimeError, ValueError, OSError, ray.exceptions.AuthenticationError) as error:
                 raise UsageError(_refusal(address, error, is_given=self._settings.address is not None)) from error
             self._is_ours = True
             if address is None:
@@ -152,6 +154,16 @@ def _quieten() -> None:
     """
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+
+
+def _show_token() -> None:
+    """Have Ray show its token where there is one: ``ray start`` then asks for it by itself, ``ray.init`` shows none.
+
+    A head that asks for none takes no notice of it. What the caller has said of the mode stays.
+    """
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser())
+    if os.environ.get("RAY_AUTH_TOKEN") or file.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _refusal(address: str | None, error: Exception, *, is_given: bool) -> str:

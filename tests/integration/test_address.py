@@ -111,3 +111,29 @@ def test_a_wrong_token_is_refused_as_a_usage_error(head: Head, tmp_path: Path) -
     assert found.get("error", "").startswith(f"cannot run on Ray at {head.address}: ")
     assert "RAY_AUTH_MODE=token" in found["error"]
     assert "\n" not in found["error"]
+
+
+def test_a_head_that_asks_for_a_token_by_itself_is_attached_to(tmp_path: Path) -> None:
+    """``ray start`` does where one is in the home; nothing in the environment says that it is to be shown."""
+    with running_head("--num-cpus=1", mode=None) as head:
+        found = drive(tmp_path, head)
+        refused = drive(tmp_path, head, RAY_AUTH_MODE="disabled")
+
+    assert (found["status"], found["f"]) == ("completed", [2, 4, 6])
+    assert "RAY_AUTH_MODE=token" in refused["error"]
+
+
+def test_a_token_at_hand_does_not_hinder_a_head_that_asks_for_none(tmp_path: Path) -> None:
+    """It lies in the home of whoever has once started Ray here."""
+    with running_head("--num-cpus=1", mode="disabled") as head:
+        found = drive(tmp_path, head)
+
+    assert (found["status"], found["f"]) == ("completed", [2, 4, 6])
+
+
+def test_a_token_that_is_asked_for_and_missing_is_a_usage_error(head: Head, tmp_path: Path) -> None:
+    """In one line, not a traceback."""
+    found = drive(tmp_path, head, RAY_AUTH_TOKEN_PATH="", HOME=str(tmp_path))
+
+    assert found.get("error", "").startswith(f"cannot run on Ray at {head.address}: ")
+    assert "\n" not in found["error"]
