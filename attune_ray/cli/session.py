@@ -14,6 +14,7 @@ from attune_ray.cli.interrupts import Interrupts
 from attune_ray.cli.launch import Launch
 from attune_ray.cli.printing import Printer
 from attune_ray.cli.report import warnings
+from attune_ray.cli.streams import OutputError
 from attune_ray.cli.view import View, open_view
 from attune_ray.coordinator import RunResult
 from attune_ray.dispatch.cluster import address_of
@@ -106,7 +107,12 @@ class Session:
         """
         result = asyncio.run(work)
         view.close()
-        code = self.printer.result(result, view)
+        try:
+            code = self.printer.result(result, view)
+        except OutputError as error:
+            if self.begun is not None and self.state is not None and not error.is_closed:
+                view.say(f"run {self.begun} has ended ({result.status.value}) and is kept; {self._how_to_print()}")
+            raise
         workers = {worker for task in result.tasks.values() for worker in task.stats.workers if worker}
         return code, workers
 
@@ -121,6 +127,9 @@ class Session:
             if (words := self._last_words()) is not None:
                 view.say(words)
             raise
+
+    def _how_to_print(self) -> str:
+        return f"`{self.how('resume', self.begun)}` prints what it came to"
 
     def _last_words(self) -> str | None:
         if self.begun is None or self.state is None:

@@ -1,5 +1,7 @@
 """``attune-ray validate``: every problem of some files, without running anything."""
 
+import contextlib
+import sys
 from typing import Annotated
 
 import typer
@@ -48,7 +50,8 @@ def _check(file: str, actions: list[str] | None) -> tuple[int, int]:
     draft = read_draft(text, source=name_of(file))
     errors, n_unread = draft.errors, 0
     try:
-        errors += misfits(draft, actions)
+        with contextlib.redirect_stdout(sys.stderr):  # whatever modules of actions print while they are imported
+            errors += misfits(draft, actions)
     except UsageError as error:  # of the actions: what is wrong with the file is told nevertheless
         typer.echo(harmless(str(error)))
         n_unread = 1
