@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import shlex
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,6 +145,9 @@ class Session:
             save_summary(report)
         except (OSError, UsageError) as error:
             view.say(harmless(f"no memory report: {error}"))
+        except KeyboardInterrupt:  # the run has ended, and its exit code is its own
+            again = shlex.join(["attune-ray", "memory", str(recording.folder)])
+            view.say(harmless(f"the memory report was interrupted; `{again}` makes it"))
 
 
 @dataclass(frozen=True, slots=True)
