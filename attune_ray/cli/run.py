@@ -71,7 +71,8 @@ def run(  # the signature is the usage
     It is kept, so that it can be gone on with when it is interrupted: its id is the first that is said. Results are on
     standard output, all else on standard error. Ctrl-C cancels, a second one stops at once; SIGUSR1 pauses, SIGUSR2
     goes on.
-    Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 75: interrupted, 130: cancelled.
+    Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 74: standard output cannot be
+    written, 75: interrupted, 130: cancelled.
     """
     ray = ray_settings(address, num_cpus)
     if file == parameters == STDIN:
