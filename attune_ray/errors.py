@@ -99,13 +99,24 @@ class _ProblemsError(WorkflowError):
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
 
-    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], ...]]:
         """Pickle by the problems; the text is made from them."""
         return type(self), (self.problems,)
 
 
 class InvalidWorkflowError(_ProblemsError):
-    """A workflow file cannot be run; ``problems`` are all that is wrong with it."""
+    """A workflow file cannot be run; ``problems`` are all that is wrong with it, ``warnings`` what is odd besides.
+
+    A warning often names the cause of a problem: an action that lacks an input has one that is misspelt.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], warnings: tuple[Problem, ...] = ()) -> None:
+        super().__init__(problems)
+        self.warnings = warnings
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...], ...]]:
+        """Pickle the warnings too."""
+        return type(self), (self.problems, self.warnings)
 
 
 class InvalidParametersError(_ProblemsError):

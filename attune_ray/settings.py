@@ -16,7 +16,8 @@ class RaySettings:
     """Where Ray runs.
 
     Attributes:
-        address: of a running cluster (``auto``, or ``host:port`` of its head); None: a local one, started when needed.
+        address: of a running cluster (``auto``, or ``host:port`` of its head); None: what ``RAY_ADDRESS`` in the
+            environment says; where it says nothing, or a size is set here, a local one, started when needed.
         num_cpus: slots of a local cluster; None: the cores this process may use.
         object_store_bytes: size of a local cluster's object store; None: Ray's own choice.
         placement_wait_s: seconds that a task waits for a node that can run it where none is there; 0: it fails at once,

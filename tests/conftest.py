@@ -18,8 +18,9 @@ settings.load_profile("untimed")  # a slow machine is no fault of the code: time
 
 @pytest.fixture(scope="session", autouse=True)
 def kept_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Command lines that tests start keep their runs in a temporary folder, unless told otherwise."""
+    """Command lines that tests start keep their runs in a temporary folder, and start Ray, unless told otherwise."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
         patch.setenv("ATTUNE_STATE", str(tmp_path_factory.mktemp("state")))
         yield
 

@@ -39,17 +39,29 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_head(*options: str) -> Iterator[Head]:
-    """``ray start --head`` with a token, in a session of its own; ended by its process, not by name."""
+def running_head(*options: str, mode: str | None = "token") -> Iterator[Head]:
+    """``ray start --head``, in a session of its own; ended by its process, not by name.
+
+    Args:
+        mode: of its authentication; None: what Ray chooses. The environment of drivers tells it only where it is
+            ``token``; else their home, and the head's, is a folder of its own that holds the token.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ray-"))  # a short path: it holds Unix sockets
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
+    if mode == "token":
+        environment |= {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN_PATH": str(token)}
+    else:
+        environment["HOME"] = str(folder)
+        (folder / ".ray").mkdir()
+        shutil.copy2(token, folder / ".ray" / "auth_token")
     environment.pop("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", None)  # our local clusters set it: no node may join them
+    own = environment if mode is None else {**environment, "RAY_AUTH_MODE": mode}
     address = f"127.0.0.1:{free_port()}"
     arguments = ["--head", f"--port={address.split(':')[1]}", "--include-dashboard=false", f"--temp-dir={folder}"]
-    with _running([*arguments, *options], folder, environment) as process:
+    with _running([*arguments, *options], folder, own) as process:
         yield Head(address, environment, process, folder)
     shutil.rmtree(folder, ignore_errors=True)
 

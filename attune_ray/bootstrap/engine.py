@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from attune_ray.bootstrap.given import gather, loaded
+from attune_ray.bootstrap.given import gather, loaded, parameters_of
 from attune_ray.bootstrap.kept import check_same, digest_of, retold, workflow_of
 from attune_ray.bootstrap.state import State, open_state
 from attune_ray.bootstrap.wiring import SystemClock, Wiring
@@ -48,7 +48,7 @@ def run(
     Raises:
         InvalidWorkflowError: the workflow has problems, or names actions that there are not.
         InvalidParametersError: the parameters do not fit the workflow's schema.
-        UsageError: a file, an action source or the cluster's address is wrong.
+        UsageError: a file, an action source or the cluster's address is wrong, or parameters are no JSON object.
 
     >>> result = run("tasks: [{name: hello, action: core.echo, input: {message: 'Hello {{ parameters.who }}'}}]",
     ...              {"who": "world"})
@@ -136,7 +136,7 @@ class Engine:
         plan = self.plan(self.workflows[str(source)] if is_reference else loaded(source))
         launch = {**self._launch, "reference": str(source)} if is_reference else self._launch
         launch = launch if self._secrets is None else {**launch, "secrets": self._secrets}
-        given = dict(parameters or {})
+        given = parameters_of(parameters)
         if run_id is None:
             run_id = _new_run_id()
         elif self._state is not None and await self._has_begun(run_id, plan.workflow, given):
@@ -215,7 +215,7 @@ class Engine:
         if (known := self._plans.get(id(workflow))) is not None:
             return known
         if problems := check_actions(workflow, self.catalog, self.workflows):
-            raise InvalidWorkflowError(problems)
+            raise InvalidWorkflowError(problems, workflow.warnings)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         found = self._plans[id(workflow)] = build(workflow)  # it holds the workflow, whose id stays its own

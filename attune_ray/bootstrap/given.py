@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from attune_ray.actions import Catalog, sources_of
+from attune_ray.dispatch.worker.encoding import encode
+from attune_ray.errors import UnstorableResultError, UsageError
 from attune_ray.model import Workflow, parse_workflow
 from attune_ray.packs import config_secrets, keystore_warnings, load_config, load_keystore, load_pack
 from attune_ray.packs.files import read_text
 from attune_ray.values.secrets import NO_SECRETS, Secrets
 
-__all__ = ["Given", "gather", "load", "loaded"]
+__all__ = ["Given", "gather", "load", "loaded", "parameters_of"]
 
 
 def load(source: str | Path) -> Workflow:
@@ -28,6 +30,8 @@ def load(source: str | Path) -> Workflow:
         InvalidWorkflowError: with every problem that was found.
         UsageError: the file cannot be read.
     """
+    if isinstance(source, str) and not source.strip():
+        raise UsageError("the text of the workflow is empty: give the path of a file, or YAML")
     if isinstance(source, str) and ("\n" in source or ": " in source or source.lstrip().startswith("{")):
         return parse_workflow(source)
     path = Path(source)
@@ -37,6 +41,28 @@ def load(source: str | Path) -> Workflow:
 def loaded(source: str | Path | Workflow) -> Workflow:
     """A workflow, read if it has not been. Errors: as of ``load``."""
     return source if isinstance(source, Workflow) else load(source)
+
+
+def parameters_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The parameters of a run, which JSON can carry: found now, and not when a task first needs them elsewhere.
+
+    Raises:
+        UsageError: they are no object with texts as keys, or hold what is no JSON value.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise UsageError(f"parameters are an object, name → value, not {type(given).__name__}")
+    found = dict(given)
+    for name in found:
+        if not isinstance(name, str):
+            raise UsageError(f"parameters have texts as names: {name!r} is of type {type(name).__name__}")
+    try:
+        encode(found)
+    except UnstorableResultError as error:  # which speaks of a result, and of what its action is to do
+        fault = str(error).removeprefix("result").partition("; return ")[0]
+        raise UsageError(f"parameters{fault} (parameters are JSON values)") from None
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +93,9 @@ def gather(
     keystore: str | Path | None,
 ) -> Given:
     """Read what an engine is given; arguments and errors: as of ``Engine``."""
+    for name, several in (("actions", actions), ("packs", packs)):
+        if isinstance(several, str | Path):  # a text is a list of its letters to Python
+            raise UsageError(f"{name} is a list: write {name}=[{str(several)!r}]")
     opened = [load_pack(folder) for folder in packs]
     sources = [source for given in actions for source in sources_of(given)]
     configs = {pack.ref: load_config(pack, config) for pack in opened}

@@ -66,7 +66,8 @@ RunId = Annotated[
     typer.Option(metavar="ID", callback=_checked_id, help="The run's id; a known one is not run twice."),
 ]
 Address = Annotated[
-    str | None, typer.Option(help="A running Ray cluster: auto, or host:port; without it one is started.")
+    str | None,
+    typer.Option(help="A running Ray cluster: auto, or host:port; without it RAY_ADDRESS, else one is started."),
 ]
 NumCpus = Annotated[int | None, typer.Option(min=1, help="Slots of the Ray that is started.")]
 Keystore = Annotated[

@@ -12,15 +12,22 @@ _BEFORE = 60
 _INDENT = "    "
 
 
-def render_all(problems: Iterable[Problem], texts: Mapping[str, str], *, label: str = "") -> str:
-    """All problems, one below the other.
+def render_all(errors: Iterable[Problem], texts: Mapping[str, str], *, warnings: Iterable[Problem] = ()) -> str:
+    """All problems, one below the other, in the order of their files: a warning may tell the cause of an error.
 
     Args:
         texts: source name → its text; of other sources no line is shown.
-        label: stands before each message, as ``warning``.
     """
     lines = {source: text.splitlines() for source, text in texts.items()}
-    return "\n".join(render(problem, lines.get(problem.location.source, ()), label=label) for problem in problems)
+    labelled = [*((problem, "") for problem in errors), *((problem, "warning") for problem in warnings)]
+    sources = {source: n for n, source in enumerate(dict.fromkeys(each.location.source for each, _ in labelled))}
+
+    def place(entry: tuple[Problem, str]) -> tuple[int, int, int]:
+        location = entry[0].location
+        return sources[location.source], location.line, location.column
+
+    ordered = sorted(labelled, key=place)
+    return "\n".join(render(each, lines.get(each.location.source, ()), label=label) for each, label in ordered)
 
 
 def render(problem: Problem, lines: Sequence[str], *, label: str = "") -> str:

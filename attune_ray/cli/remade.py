@@ -73,7 +73,7 @@ def remade_for(
     try:
         return work(session)
     except InvalidWorkflowError as error:
-        typer.echo(render_all(error.problems, {begun.source: begun.text}), err=True)
+        typer.echo(render_all(error.problems, {begun.source: begun.text}, warnings=error.warnings), err=True)
         return ExitCode.INVALID
 
 

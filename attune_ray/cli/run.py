@@ -2,12 +2,14 @@
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from attune_ray.cli.exits import ExitCode
+from attune_ray.cli.misfits import misfits
 from attune_ray.cli.options import (
     DEFAULT_STATE,
     Address,
@@ -25,8 +27,8 @@ from attune_ray.cli.options import (
 from attune_ray.cli.parameters import gather
 from attune_ray.cli.problems import render_all
 from attune_ray.cli.source import STDIN, name_of, read_text
-from attune_ray.errors import InvalidWorkflowError, UsageError
-from attune_ray.model import parse_workflow
+from attune_ray.errors import InvalidWorkflowError, Problem, UsageError
+from attune_ray.model import Workflow, read_draft
 from attune_ray.model.source import MAX_BYTES
 
 __all__ = ["run"]
@@ -69,7 +71,8 @@ def run(  # the signature is the usage
     It is kept, so that it can be gone on with when it is interrupted: its id is the first that is said. Results are on
     standard output, all else on standard error. Ctrl-C cancels, a second one stops at once; SIGUSR1 pauses, SIGUSR2
     goes on.
-    Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 75: interrupted, 130: cancelled.
+    Exit code 0: completed, 1: failed, 2: the workflow or the usage is wrong, 74: standard output cannot be
+    written, 75: interrupted, 130: cancelled.
     """
     ray = ray_settings(address, num_cpus)
     if file == parameters == STDIN:
@@ -82,7 +85,7 @@ def run(  # the signature is the usage
     out = sys.stdout
     try:
         with contextlib.redirect_stdout(sys.stderr):  # whatever actions print: only results are on stdout
-            workflow = file if is_reference else parse_workflow(text, source=name_of(file))
+            workflow = file if is_reference else _read(text, file, None if pack else actions or ())
             given = gather(parameters, parameter or ())
 
             from attune_ray.cli.kept import KeptRuns  # noqa: PLC0415  imports the engine: not for `validate`
@@ -108,6 +111,21 @@ def run(  # the signature is the usage
             )
             code = run_once(session, kept, workflow, given, run_id=run_id)
     except InvalidWorkflowError as error:
-        typer.echo(render_all(error.problems, {name_of(file): text}), err=True)
+        typer.echo(render_all(error.problems, {name_of(file): text}, warnings=error.warnings), err=True)
         code = ExitCode.INVALID
     raise typer.Exit(code)
+
+
+def _read(text: str, file: str, actions: Sequence[str] | None) -> Workflow:
+    """The workflow; where it has problems, those of its actions are told with them, else the engine does that.
+
+    Raises:
+        InvalidWorkflowError: it has problems.
+    """
+    draft = read_draft(text, source=name_of(file))
+    if draft.workflow is not None and not draft.errors:
+        return draft.workflow
+    found: tuple[Problem, ...] = ()
+    with contextlib.suppress(UsageError):  # actions that cannot be read are told when the file can be
+        found = misfits(draft, actions)
+    raise InvalidWorkflowError(draft.errors + found, draft.warnings)

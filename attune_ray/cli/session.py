@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import shlex
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from attune_ray.cli.interrupts import Interrupts
 from attune_ray.cli.launch import Launch
 from attune_ray.cli.printing import Printer
 from attune_ray.cli.report import warnings
+from attune_ray.cli.streams import OutputError
 from attune_ray.cli.view import View, open_view
 from attune_ray.coordinator import RunResult
+from attune_ray.dispatch.cluster import address_of
 from attune_ray.engine import Event
 from attune_ray.errors import EngineError, FencedError, StateError, UsageError
 from attune_ray.model import Workflow
@@ -90,7 +93,7 @@ class Session:
             for line in warnings(map(str, prepare(engine))):
                 view.say(line)
             with recording or contextlib.nullcontext():
-                if settings.ray.address is not None:
+                if address_of(settings.ray) is not None:
                     engine.connect()  # a wrong address is the usage's fault, not that of a task
                 code, workers = self._run(interrupts.watched(work(engine)), view)
         if recording is not None:
@@ -105,7 +108,12 @@ class Session:
         """
         result = asyncio.run(work)
         view.close()
-        code = self.printer.result(result, view)
+        try:
+            code = self.printer.result(result, view)
+        except OutputError as error:
+            if self.begun is not None and self.state is not None and not error.is_closed:
+                view.say(f"run {self.begun} has ended ({result.status.value}) and is kept; {self._how_to_print()}")
+            raise
         workers = {worker for task in result.tasks.values() for worker in task.stats.workers if worker}
         return code, workers
 
@@ -121,6 +129,9 @@ class Session:
                 view.say(words)
             raise
 
+    def _how_to_print(self) -> str:
+        return f"`{self.how('resume', self.begun)}` prints what it came to"
+
     def _last_words(self) -> str | None:
         if self.begun is None or self.state is None:
             return None
@@ -134,6 +145,9 @@ class Session:
             save_summary(report)
         except (OSError, UsageError) as error:
             view.say(harmless(f"no memory report: {error}"))
+        except KeyboardInterrupt:  # the run has ended, and its exit code is its own
+            again = shlex.join(["attune-ray", "memory", str(recording.folder)])
+            view.say(harmless(f"the memory report was interrupted; `{again}` makes it"))
 
 
 @dataclass(frozen=True, slots=True)

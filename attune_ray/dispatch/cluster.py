@@ -5,13 +5,15 @@ import logging
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from attune_ray.errors import UsageError
 from attune_ray.settings import RaySettings
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "address_of"]
 
+_ADDRESS = "RAY_ADDRESS"
 _ANSWER_S = 5.0
 """Seconds that a head has to accept a connection before it is taken for absent."""
 
@@ -51,30 +53,33 @@ class Cluster:
 
     def _connect(self) -> int:
         _quieten()
-        if self._settings.address is None:
+        address = address_of(self._settings)
+        if address is None:
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # a cluster of one: loopback only
         else:
             os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "5")  # seconds; a head that refuses us never answers
+            _show_token()
         import ray  # noqa: PLC0415  takes 0.5 s and 40 MB: only for runs that need it
 
         logging.getLogger("ray").setLevel(logging.ERROR)  # importing it has set the level
         if not ray.is_initialized():
             try:
-                _require_listening(self._settings.address)
-                ray.init(**self._arguments())
-            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-                raise UsageError(_refusal(self._settings.address, error)) from error
+                _require_listening(address)
+                ray.init(**self._arguments(address))
+            except (RuntimeError, ValueError, OSError, ray.exceptions.AuthenticationError) as error:
+                raise UsageError(_refusal(address, error, is_given=self._settings.address is not None)) from error
             self._is_ours = True
-            if self._settings.address is None:
+            if address is None:
                 _warm_up(int(_resources().get("CPU", 1)))
         return max(1, int(_resources().get("CPU", 1)))
 
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self, address: str | None) -> dict[str, Any]:
         settings = self._settings
         common = {"log_to_driver": False, "configure_logging": False}
-        if settings.address is not None:
-            return {"address": settings.address, **common}
+        if address is not None:
+            return {"address": address, **common}
         return {
+            "address": "local",  # without it Ray would join a cluster that it finds on this machine
             "num_cpus": settings.num_cpus,
             "object_store_memory": settings.object_store_bytes,
             "include_dashboard": False,
@@ -95,6 +100,17 @@ class Cluster:
 
         if self._is_ours and ray.is_initialized():
             ray.shutdown()
+
+
+def address_of(settings: RaySettings) -> str | None:
+    """Where the cluster is that is attached to; None: one is started here.
+
+    Without an address in the settings it is what ``RAY_ADDRESS`` says, as for Ray's own programs: a job of Ray finds
+    its cluster by it. Settings that give a local cluster its size ask for one.
+    """
+    has_size = settings.num_cpus is not None or settings.object_store_bytes is not None
+    found = settings.address or ("" if has_size else os.environ.get(_ADDRESS, ""))
+    return None if found in {"", "local"} else found
 
 
 def _require_listening(address: str | None) -> None:
@@ -140,12 +156,26 @@ def _quieten() -> None:
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
 
 
-def _refusal(address: str | None, error: Exception) -> str:
-    """Why there is no connection, in one line; Ray does not say so where it is the token."""
+def _show_token() -> None:
+    """Have Ray show its token where there is one: ``ray start`` then asks for it by itself, ``ray.init`` shows none.
+
+    A head that asks for none takes no notice of it. What the caller has said of the mode stays.
+    """
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser())
+    if os.environ.get("RAY_AUTH_TOKEN") or file.is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _refusal(address: str | None, error: Exception, *, is_given: bool) -> str:
+    """Why there is no connection, in one line; Ray does not say so where it is the token.
+
+    Args:
+        is_given: the settings name the address, else the environment does.
+    """
     told = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if address is None:
         return f"cannot run on Ray at this machine: {told}"
-    hint = (
-        "" if isinstance(error, OSError) and error.errno else " (does RAY_AUTH_MODE=token and the token's file fit it?)"
-    )
-    return f"cannot run on Ray at {address}: {told}{hint}"
+    is_clear = isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno)
+    hint = "" if is_clear else " (does RAY_AUTH_MODE=token and the token's file fit it?)"
+    where = address if is_given else f"{address}, which {_ADDRESS} in the environment names"
+    return f"cannot run on Ray at {where}: {told}{hint}"

@@ -1,7 +1,7 @@
 """① YAML → Workflow."""
 
 from attune_ray.model.graph import components, data_edges, entry_tasks, inbound, unreachable
-from attune_ray.model.parse import parse_workflow
+from attune_ray.model.parse import Draft, parse_workflow, read_draft
 from attune_ray.model.schema import to_json_schema
 from attune_ray.model.workflow import (
     Backoff,
@@ -23,6 +23,7 @@ __all__ = [
     "Backoff",
     "Cache",
     "CancellationPolicy",
+    "Draft",
     "OnItemError",
     "RateLimit",
     "Resources",
@@ -38,6 +39,7 @@ __all__ = [
     "entry_tasks",
     "inbound",
     "parse_workflow",
+    "read_draft",
     "to_json_schema",
     "unreachable",
 ]

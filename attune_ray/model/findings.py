@@ -37,10 +37,14 @@ class Findings:
         """Raise all errors found so far, if there are any.
 
         Raises:
-            InvalidWorkflowError: with the errors in the order of the file.
+            InvalidWorkflowError: with the errors, and the warnings so far, in the order of the file.
         """
         if self._errors:
-            raise InvalidWorkflowError(_in_order(self._errors))
+            raise InvalidWorkflowError(self.errors(), self.warnings())
+
+    def errors(self) -> tuple[Problem, ...]:
+        """All errors, in the order of the file."""
+        return _in_order(self._errors)
 
     def warnings(self) -> tuple[Problem, ...]:
         """All warnings, in the order of the file."""

@@ -1,9 +1,10 @@
 """A workflow file's text → Workflow."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from attune_ray.errors import InvalidWorkflowError, Problem
 from attune_ray.model.fields import Field, Fields, is_variable_name
 from attune_ray.model.findings import Findings
 from attune_ray.model.outline import Moment, Outline
@@ -14,10 +15,24 @@ from attune_ray.model.task import read_tasks
 from attune_ray.model.validate import validate
 from attune_ray.model.workflow import CancellationPolicy, Workflow
 
-__all__ = ["parse_workflow"]
+__all__ = ["Draft", "parse_workflow", "read_draft"]
 
 _MAX_VERSION = 50
 _MAX_LABEL = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file as far as it could be read.
+
+    Attributes:
+        workflow: what is there of it, to be looked at and not run where there are errors; None: nothing is.
+        errors, warnings: of all of the file, in its order.
+    """
+
+    workflow: Workflow | None
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
 
 
 def parse_workflow(text: str, *, source: str = "<text>", owned: Mapping[str, Any] | None = None) -> Workflow:
@@ -29,14 +44,22 @@ def parse_workflow(text: str, *, source: str = "<text>", owned: Mapping[str, Any
         owned: attributes that the file of its action tells in its place (``ref``, ``parameters`` and their like).
 
     Raises:
-        InvalidWorkflowError: the file cannot be run; carries every problem, in the order of the file.
+        InvalidWorkflowError: the file cannot be run; carries every problem and every warning, in the order of the file.
     """
+    draft = read_draft(text, source=source, owned=owned)
+    if draft.errors:
+        raise InvalidWorkflowError(draft.errors, draft.warnings)
+    if draft.workflow is None:
+        raise AssertionError("whatever keeps a file from being read is an error")
+    return draft.workflow
+
+
+def read_draft(text: str, *, source: str = "<text>", owned: Mapping[str, Any] | None = None) -> Draft:
+    """What can be read of a file that may be wrong, so that more can be told of it; arguments as of the above."""
     findings = Findings(source)
     workflow = _workflow(text, findings, owned or {})
-    findings.raise_errors()
-    if workflow is None:
-        raise AssertionError("whatever keeps a file from being read is an error")
-    return replace(workflow, warnings=findings.warnings())
+    errors, warnings = findings.errors(), findings.warnings()
+    return Draft(workflow and replace(workflow, warnings=warnings), errors, warnings)
 
 
 def _workflow(text: str, findings: Findings, owned: Mapping[str, Any]) -> Workflow | None:

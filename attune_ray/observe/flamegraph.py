@@ -31,7 +31,8 @@ def _draw(recording: Path, deadline_s: float) -> str:
     page = recording.with_suffix(".html")
     if page.exists():
         return ""
-    command = [sys.executable, "-m", "memray", "flamegraph", "--output", str(page), str(recording)]
+    draft = page.with_suffix(".html.part")  # a page that is there is whole, also after Ctrl-C
+    command = [sys.executable, "-m", "memray", "flamegraph", "--force", "--output", str(draft), str(recording)]
     left_s = max(0.0, deadline_s - time.monotonic())
     try:
         done = subprocess.run(  # noqa: S603  our own arguments
@@ -39,5 +40,8 @@ def _draw(recording: Path, deadline_s: float) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
+    if done.returncode == 0:
+        draft.replace(page)
+        return ""
     told = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
-    return "" if done.returncode == 0 else told[-1]
+    return told[-1]

@@ -70,6 +70,11 @@ class Progress:
         self._view: RunView | None = None
 
     @property
+    def has_begun(self) -> bool:
+        """Whether there is a run that is followed."""
+        return self._view is not None
+
+    @property
     def status(self) -> RunStatus:
         """How the run stands; RUNNING before it has begun."""
         return RunStatus.RUNNING if self._view is None else self._view.state.status

@@ -1,5 +1,6 @@
 """Records the memory of the coordinator with memray; its workers record themselves when their settings say so."""
 
+import contextlib
 import os
 import secrets
 import socket
@@ -25,7 +26,8 @@ class Recording:
     """Records this process into ``folder/coordinator.bin`` while entered; an observer as ``progress``.
 
     Processes that it starts are not recorded, native stacks neither. An engine with ``settings`` has its workers
-    record themselves too.
+    record themselves too. Where no run has begun when it is left by an error, nothing of the recording stays: the same
+    command can then be given once more.
 
     Args:
         folder: is made when it is missing.
@@ -40,6 +42,7 @@ class Recording:
             folder=str(folder.resolve()), elsewhere=f"attune-ray-memory-{secrets.token_hex(8)}"
         )
         self.progress = Progress(self._changed, time.time)
+        self._capture = folder / f"{COORDINATOR}.bin"
         self._largest: TaskProgress | None = None
 
     def __enter__(self) -> Self:
@@ -51,6 +54,11 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tracker.__exit__(kind, error, trace)
+        if error is not None and not self.progress.has_begun:
+            self._capture.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it was there before, or holds something else
+                if self._is_new:
+                    self.folder.rmdir()
 
     def report(self, workers: Iterable[str] = ()) -> MemoryReport:
         """Read the recordings and draw their flamegraphs; when it has been left. Takes seconds for a long run.
@@ -73,7 +81,7 @@ class Recording:
             import memray  # noqa: PLC0415  40 ms, only when asked for
         except ImportError as error:
             raise UsageError(f"--memray needs memray, which cannot be imported: {error}") from error
-        capture = self.folder / f"{COORDINATOR}.bin"
+        capture, self._is_new = self._capture, not self.folder.exists()
         for path in (capture, capture.with_suffix(".html"), *self.folder.glob("worker-*")):
             if path.exists():
                 raise UsageError(f"{path} exists already: name another folder, or remove it")

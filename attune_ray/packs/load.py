@@ -70,7 +70,7 @@ def load_pack(folder: str | Path) -> Pack:
             reading.workflow(name, f"{ref}.{_stem(name)}", origin=name)
     reading.unused(files)
     if reading.errors or manifest is None:
-        raise InvalidWorkflowError(tuple(reading.errors))
+        raise InvalidWorkflowError(tuple(reading.errors), tuple(reading.warnings))
     return Pack(
         ref=ref,
         folder=folder,
@@ -132,6 +132,7 @@ class _Reading:
             workflow = parse_workflow(read_text(path, "the workflow"), source=str(path), owned=owned)
         except InvalidWorkflowError as error:
             self.errors += error.problems
+            self.warnings += error.warnings
             return
         self.warnings += workflow.warnings
         ref = ref if owned else workflow.ref or ref
@@ -170,10 +171,7 @@ class _Reading:
         )
 
     def _note(self, findings: Findings) -> None:
-        try:
-            findings.raise_errors()
-        except InvalidWorkflowError as error:
-            self.errors += error.problems
+        self.errors += findings.errors()
         self.warnings += findings.warnings()
 
     def _is_new(self, ref: str, name: str) -> bool:

@@ -41,7 +41,7 @@ tasks:
 """
 address, file = sys.argv[1:]
 try:
-    with Engine(actions=[file], settings=Settings(ray=RaySettings(address=address))) as engine:
+    with Engine(actions=[file], settings=Settings(ray=RaySettings(address=address or None))) as engine:
         engine.connect()
         run = engine.run(TEXT)
     f, g = run.task("f"), run.task("g")
@@ -60,14 +60,18 @@ def head() -> Iterator[Head]:
         yield found
 
 
-def drive(folder: Path, head: Head, **environment: str) -> dict[str, Any]:
-    """Run the script in a process of its own, with actions from a file; what it prints."""
+def drive(folder: Path, head: Head, *, address: str | None = None, **environment: str) -> dict[str, Any]:
+    """Run the script in a process of its own, with actions from a file; what it prints.
+
+    Args:
+        address: that the settings name; "": none; None: the head's.
+    """
     actions = folder / "far.py"
     actions.write_text(ACTIONS)
     (folder / "neighbour.py").write_text("def twice(x):\n    return 2 * x\n")
     (folder / "elsewhere").mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, head.address, str(actions)],
+        [sys.executable, "-c", SCRIPT, head.address if address is None else address, str(actions)],
         cwd=folder / "elsewhere",
         env={**head.environment, **environment},
         capture_output=True,
@@ -89,6 +93,14 @@ def test_a_workflow_runs_on_a_cluster_that_runs_already(head: Head, tmp_path: Pa
     assert head.process.poll() is None
 
 
+def test_the_environment_may_name_the_cluster(head: Head, tmp_path: Path) -> None:
+    """As it does in a job of Ray."""
+    found = drive(tmp_path, head, address="", RAY_ADDRESS=head.address)
+
+    assert (found["status"], found["f"]) == ("completed", [2, 4, 6])
+    assert {os.getsid(raylet) for raylet in found["raylets"]} == {head.process.pid}
+
+
 def test_a_wrong_token_is_refused_as_a_usage_error(head: Head, tmp_path: Path) -> None:
     """In one line that names the address."""
     wrong = tmp_path / "token"
@@ -98,4 +110,30 @@ def test_a_wrong_token_is_refused_as_a_usage_error(head: Head, tmp_path: Path) -
 
     assert found.get("error", "").startswith(f"cannot run on Ray at {head.address}: ")
     assert "RAY_AUTH_MODE=token" in found["error"]
+    assert "\n" not in found["error"]
+
+
+def test_a_head_that_asks_for_a_token_by_itself_is_attached_to(tmp_path: Path) -> None:
+    """``ray start`` does where one is in the home; nothing in the environment says that it is to be shown."""
+    with running_head("--num-cpus=1", mode=None) as head:
+        found = drive(tmp_path, head)
+        refused = drive(tmp_path, head, RAY_AUTH_MODE="disabled")
+
+    assert (found["status"], found["f"]) == ("completed", [2, 4, 6])
+    assert "RAY_AUTH_MODE=token" in refused["error"]
+
+
+def test_a_token_at_hand_does_not_hinder_a_head_that_asks_for_none(tmp_path: Path) -> None:
+    """It lies in the home of whoever has once started Ray here."""
+    with running_head("--num-cpus=1", mode="disabled") as head:
+        found = drive(tmp_path, head)
+
+    assert (found["status"], found["f"]) == ("completed", [2, 4, 6])
+
+
+def test_a_token_that_is_asked_for_and_missing_is_a_usage_error(head: Head, tmp_path: Path) -> None:
+    """In one line, not a traceback."""
+    found = drive(tmp_path, head, RAY_AUTH_TOKEN_PATH="", HOME=str(tmp_path))
+
+    assert found.get("error", "").startswith(f"cannot run on Ray at {head.address}: ")
     assert "\n" not in found["error"]

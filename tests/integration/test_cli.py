@@ -152,6 +152,15 @@ def test_wrong_usage_is_told_in_one_line_and_exits_with_2(folder: Path, argument
     assert "Traceback" not in err
 
 
+def test_a_cluster_that_the_environment_names_is_refused_like_one_of_the_usage(folder: Path) -> None:
+    """The variable is named, since nobody has typed the address; a size asks for a cluster of its own."""
+    code, out, err = call(folder, "run", "hello.yaml", "-p", "who=x", RAY_ADDRESS="127.0.0.1:1")
+
+    assert (code, out) == (2, "")
+    assert "cannot run on Ray at 127.0.0.1:1, which RAY_ADDRESS in the environment names: " in err
+    assert call(folder, "run", "hello.yaml", "-p", "who=x", "--num-cpus", "1", RAY_ADDRESS="127.0.0.1:1")[0] == 0
+
+
 def test_validate_points_at_every_problem(folder: Path) -> None:
     """file:line:column: path: message (hint), the line, a caret; then the counts."""
     (folder / "bad.yaml").write_text(
@@ -164,7 +173,7 @@ def test_validate_points_at_every_problem(folder: Path) -> None:
     assert "bad.yaml:4:18: tasks[0].next[0].do[0]: " in out
     assert "\n        next: [{do: [b]}]\n                     ^\n" in out
     assert "cannot read the workflow nowhere.yaml" in out
-    assert out.endswith("\n3 files checked: 3 errors, 0 warnings\n")
+    assert out.endswith("\n3 files checked: 4 errors, 0 warnings\n")
 
 
 def test_validate_knows_foreign_actions_only_when_it_is_given_some(folder: Path) -> None:
@@ -179,6 +188,39 @@ def test_validate_knows_foreign_actions_only_when_it_is_given_some(folder: Path)
     assert "did you mean 'core.echo'?" in alone[1]
     assert "t.sme" not in alone[1]
     assert "did you mean 't.same'?" in given[1]
+
+
+def test_everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file(folder: Path) -> None:
+    """Errors of reading, of actions, and warnings, by `run` as by `validate`; each once."""
+    (folder / "wrong.yaml").write_text(
+        "tasks:\n"
+        "  - {name: a, taks: 1, action: core.ech}\n"
+        "  - {name: b, action: t.same, inputs: {x: 1}, input: {y: 1}}\n"
+        "  - {name: c, action: t.sme, input: {x: '{{ task.aa.result }}'}}\n"
+        "  - {name: d, action: noDot}\n"
+    )
+
+    _, checked, _ = call(folder, "validate", "wrong.yaml", "--actions", "acts.py")
+    code, _, ran = call(folder, "run", "wrong.yaml", "--actions", "acts.py")
+
+    places = [line.split(": ")[0] for line in checked.splitlines() if line.startswith("wrong.yaml:")]
+    columns = ["2:15", "2:32", "3:31", "3:54", "3:55", "4:23", "4:45", "5:23"]
+    assert places == [f"wrong.yaml:{place}" for place in columns]
+    assert checked.endswith("\n1 file checked: 6 errors, 2 warnings\n")
+    assert code == 2
+    assert ran.replace("an action file that prints while it is loaded\n", "") in checked
+
+
+def test_actions_that_cannot_be_read_hide_nothing_of_the_file(folder: Path) -> None:
+    """`validate` tells both."""
+    (folder / "wrong.yaml").write_text("tasks: [{name: a, action: noDot}]\n")
+
+    code, out, _ = call(folder, "validate", "wrong.yaml", "--actions", "nowhere.py")
+
+    assert code == 2
+    assert "cannot read the actions of nowhere.py" in out
+    assert "`noDot` is no action" in out
+    assert out.endswith("\n1 file checked: 2 errors, 0 warnings\n")
 
 
 def test_broken_yaml_is_told_with_its_place(folder: Path) -> None:

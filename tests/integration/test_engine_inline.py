@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,47 @@ def test_wrong_parameters_are_all_told(make_engine: Callable[..., Engine]) -> No
     """Before anything runs."""
     with pytest.raises(InvalidParametersError, match="n"):
         make_engine(add, add_async).run(WORKFLOW, {"n": "many"})
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([1], "parameters are an object, name → value, not list"),
+        ("x", "parameters are an object, name → value, not str"),
+        ({1: 2}, "parameters have texts as names: 1 is of type int"),
+        ({"a": [1, 2**70]}, "parameters.a[1]: an integer beyond 64 bits (parameters are JSON values)"),
+        ({"a": b"x"}, "parameters.a: a value of type bytes cannot be stored (parameters are JSON values)"),
+        (
+            {"a": {"b": object()}},
+            "parameters.a.b: a value of type object cannot be stored (parameters are JSON values)",
+        ),
+        (
+            {"a": "\ud800"},
+            "parameters.a: a value of type str cannot be stored; it is no valid Unicode (parameters are JSON values)",
+        ),
+    ],
+)
+def test_parameters_that_are_no_json_object_are_refused(
+    make_engine: Callable[..., Engine], given: Any, told: str
+) -> None:
+    """Before anything runs, also where no task would have taken them elsewhere."""
+    with pytest.raises(UsageError) as caught:
+        make_engine().run("tasks: [{name: a, action: core.noop}]", given)
+
+    assert str(caught.value) == told
+
+
+def test_a_text_in_place_of_a_list_is_no_list_of_its_letters() -> None:
+    """The message shows what is meant."""
+    with pytest.raises(UsageError, match=r"actions is a list: write actions=\['words.py'\]"):
+        Engine(actions="words.py")
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_text_is_no_path(text: str) -> None:
+    """It would be the folder that the program runs in."""
+    with pytest.raises(UsageError, match="the text of the workflow is empty"):
+        load(text)
 
 
 def test_an_input_that_no_parameter_takes_is_told_before_the_run(make_engine: Callable[..., Engine]) -> None:

@@ -50,6 +50,17 @@ text = "tasks: [{name: all, action: t.die, with_items: [0, 1, 2], input: {x: '{{
 run = attune_ray.run(text, actions=[die], settings=settings)
 print(run.task("all").stats.n_failed, run.status.value)
 """
+INTERRUPTED_REPORT = """
+import os, signal, sys
+from attune_ray.cli import main
+from attune_ray.observe.recording import Recording
+
+def report(recording, workers):
+    os.kill(os.getpid(), signal.SIGINT)
+
+Recording.report = report
+main()
+"""
 RECORDED_WORKER = """
 import os, sys
 from attune_ray.dispatch.worker.recording import RecordingOrder, record
@@ -259,6 +270,29 @@ def test_a_worker_that_cannot_record_says_why_and_goes_on(tmp_path: Path) -> Non
 
     assert done.returncode == 0
     assert refused["error"].startswith("not recorded: RuntimeError: ")
+
+
+def test_a_report_of_recordings_that_cannot_be_read_has_failed(tmp_path: Path) -> None:
+    """Each is named; nothing is kept, so that it can be tried again."""
+    (tmp_path / "worker-broken-1.bin").write_bytes(b"no recording")
+
+    code, out, _ = call(tmp_path, "memory", ".")
+
+    assert code == 1
+    assert "cannot be read" in out
+    assert not (tmp_path / "summary.json").exists()
+
+
+def test_a_report_that_is_interrupted_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    """Its exit code is the run's, and the command that makes the report is told."""
+    (tmp_path / "noop.yaml").write_text("tasks: [{name: a, action: core.noop}]")
+    command = [sys.executable, "-c", INTERRUPTED_REPORT, "run", "noop.yaml", "--memray", "my memory"]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("the memory report was interrupted; `attune-ray memory 'my memory'` makes it\n")
+    assert call(tmp_path, "memory", "my memory")[0] == 0
 
 
 @pytest.mark.parametrize(("name", "told"), [("empty", "holds no recording"), ("missing", "is no folder")])

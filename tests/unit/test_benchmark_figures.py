@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import figures
+from benchmarks import __main__, figures
 from benchmarks.figures import Figure, compare, load, save, text_of
 
 
@@ -73,3 +73,26 @@ def test_kept_figures_are_read_back() -> None:
 def test_figures_are_short(value: float, unit: str, text: str) -> None:
     """Three digits."""
     assert text_of(Figure(name="x", unit=unit, samples=[value])) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--compare", "nosuch"], "no figures are kept as 'nosuch'; there are: before"),
+        (["--compare", "../before"], "'../before' is no plain name"),
+        (["--save", "../x/y"], "'../x/y' is no plain name"),
+        (["--save", ".."], "'..' is no plain name"),
+        (["--save", ""], "'' is no plain name"),
+    ],
+)
+def test_a_wrong_name_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    """Exit code 2, and nothing is written outside of the folder of all figures."""
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--context", "--quick", *arguments])
+
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err

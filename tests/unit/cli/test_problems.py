@@ -38,4 +38,4 @@ def test_a_problem_without_a_known_line_is_one_line() -> None:
 
 def test_warnings_are_marked() -> None:
     """After the place, where editors do not mind."""
-    assert render_all([problem(1, 1)], {}, label="warning").startswith("f.yaml:1:1: warning: a.b: ")
+    assert render_all([], {}, warnings=[problem(1, 1)]).startswith("f.yaml:1:1: warning: a.b: ")

@@ -1,6 +1,7 @@
 """The top level of a workflow file."""
 
 import json
+import pickle
 
 import pytest
 import yaml
@@ -184,3 +185,13 @@ def test_json_and_yaml_of_one_workflow_give_the_same() -> None:
         return workflow.vars, [(task.name, task.input, task.timeout_s, task.next[:0]) for task in workflow.tasks]
 
     assert shape(parse_workflow(json.dumps(document))) == shape(parse_workflow(yaml.safe_dump(document)))
+
+
+def test_the_error_of_a_file_carries_its_warnings_too() -> None:
+    """The misspelt key is why the right one is missing; both survive a pickle."""
+    with pytest.raises(InvalidWorkflowError) as caught:
+        parse_workflow("tasks: [{name: a, acton: core.noop}]")
+
+    copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  our own
+    assert [problem.message for problem in copied.problems] == ["`action` is missing"]
+    assert [warning.message for warning in copied.warnings] == ["unknown key `acton`: it has no effect"]

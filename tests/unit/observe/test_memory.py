@@ -94,6 +94,21 @@ def test_a_folder_that_holds_a_recording_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_recording_of_no_run_leaves_nothing_behind(tmp_path: Path, is_there: bool) -> None:  # noqa: FBT001
+    """A cluster that cannot be reached: the same command is given again, and its folder must not be taken."""
+    folder = tmp_path / "memory"
+    if is_there:
+        folder.mkdir()
+
+    for _ in range(2):
+        with pytest.raises(UsageError, match="nobody is there"), Recording(folder):
+            raise UsageError("nobody is there")
+
+    assert list(folder.glob("*")) == []
+    assert folder.exists() == is_there
+
+
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     """The path is named."""
     (tmp_path / "file").touch()
