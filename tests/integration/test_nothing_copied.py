@@ -8,7 +8,7 @@ import pytest
 import ray
 
 from attune_ray import Engine, RunResult, action
-from attune_ray.dispatch import remote
+from attune_ray.dispatch import executor, remote
 
 pytestmark = pytest.mark.ray
 
@@ -56,6 +56,25 @@ def decoded_and_workers(run: RunResult, *names: str) -> tuple[int, int]:
 def texts_of(values: Any) -> int:
     """Bytes of some values as they are stored."""
     return sum(len(json.dumps(value, separators=(",", ":"))) for value in values)
+
+
+def test_a_result_does_not_travel_with_its_reference(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it stay in the coordinator's heap: small ones do, as Ray has it."""
+    specs: list[Any] = []
+    make = executor.RayExecutor._spec  # noqa: SLF001
+    monkeypatch.setattr(executor.RayExecutor, "_spec", lambda *given: specs.append(make(*given)) or specs[-1])
+    text = "x" * 60_000
+
+    run = engine.run(
+        tasks(
+            f"name: t0, action: copied.echo, input: {{x: {text}}}",
+            "name: t1, action: copied.echo, with_items: [1, 2], input: {x: '{{ length(task.t0.result) + item }}'}",
+        )
+    )
+
+    context = ray._private.worker.global_worker.get_serialization_context()  # noqa: SLF001
+    assert list(run.task("t1").results) == [60_001, 60_002]
+    assert context.serialize(specs[-1]).total_bytes < 10_000
 
 
 READS = {
