@@ -20,35 +20,6 @@ from attune_ray.settings import RaySettings
 __all__ = ["remade_for"]
 
 
-def _remade(
-    kept: KeptRuns,
-    begun: RunBegun,
-    printer: Printer,
-    *,
-    ray: RaySettings,
-    keystore: str | None,
-    memray: Path | None,
-) -> Session:
-    """A session with the engine of a kept run, in the folder that the run was started in.
-
-    Args:
-        ray, keystore: in place of those of then, where they say something.
-
-    Raises:
-        UsageError: the run was started otherwise, or its folder is gone.
-    """
-    launch = Launch.of(begun).with_ray(ray, keystore)
-    session = Session(
-        launch=launch,
-        printer=printer,
-        state=settings_of(kept, begun),
-        memray=memray and memray.absolute(),
-        how=kept.how,
-    )
-    launch.go_there()
-    return session
-
-
 def remade_for(
     work: Callable[[Session], ExitCode],
     kept: KeptRuns,
@@ -59,7 +30,9 @@ def remade_for(
     keystore: str | None,
     memray: Path | None,
 ) -> ExitCode:
-    """Do something with a session that has the engine of a kept run, and tell what is wrong with its workflow.
+    """Do something with a session that has the engine of a kept run, in the folder that the run was started in.
+
+    What is wrong with its workflow is told.
 
     Args:
         ray, keystore: in place of those of then, where they say something.
@@ -69,7 +42,15 @@ def remade_for(
     """
     for warning in warnings(_source_warnings(begun)):
         typer.echo(warning, err=True)
-    session = _remade(kept, begun, printer, ray=ray, keystore=keystore, memray=memray)
+    launch = Launch.of(begun).with_ray(ray, keystore)
+    session = Session(
+        launch=launch,
+        printer=printer,
+        state=settings_of(kept, begun),
+        memray=memray and memray.absolute(),
+        how=kept.how,
+    )
+    launch.go_there()
     try:
         return work(session)
     except InvalidWorkflowError as error:

@@ -39,6 +39,7 @@ class _HeldOnRay(Held):
         remote: the remote function for its chunks, with what the task asks of its workers.
         asked: that, where it asks for more than a CPU.
         making: the items while they are being made, as far as anybody has heard; None: they are there.
+        mending: held by the chunk that has them made anew.
     """
 
     remote: Any
